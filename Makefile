@@ -1,0 +1,66 @@
+# Everything runs in .venv, built from the hashed lock. `make` alone lists the targets.
+# Options: TIER=smoke|lesson|full  NAME=folder-in-runs  DATASET=auto|cifar10|cifar100|sample|a folder
+#          CIFAR10_DIR=folder with CIFAR-10  PYTHON=interpreter to build .venv with
+PYTHON ?=
+TIER ?= lesson
+NAME ?= $(TIER)
+DATASET ?= auto
+ifneq ($(strip $(CIFAR10_DIR)),)
+export CIFAR10_DIR := $(abspath $(CIFAR10_DIR))
+endif
+export MATPLOTLIBRC := $(CURDIR)/notebooks
+
+BIN := .venv/bin
+READY := .venv/ready
+RUNS := $(BIN)/python -m tta_helpers.runs
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help run test lab publish clean
+
+help:
+	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(DATASET)) into runs/$(NAME)"
+	@echo "make test     run every check"
+	@echo "make lab      open JupyterLab in notebooks/"
+	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
+	@echo "make clean    remove .venv and caches; runs/ and downloads stay"
+
+run: $(READY)
+	@$(RUNS) run --tier "$(TIER)" --name "$(NAME)" --dataset "$(DATASET)"
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(PYTEST) tests
+	$(RUNS) run --tier smoke --name smoke
+	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg runs/smoke/[0-9]*.ipynb
+	$(RUNS) prepare --tier smoke --name check
+	$(PYTEST) --nbval-lax --nbval-current-env runs/check/[0-9]*.ipynb
+
+lab: $(READY)
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+publish: $(READY)
+	@$(RUNS) publish --name "$(NAME)"
+
+clean:
+	rm -rf .venv data/cache .pytest_cache .ruff_cache *.egg-info
+
+# TensorFlow has wheels for Python 3.11 to 3.13, so the first interpreter of those is taken.
+$(READY): requirements.txt pyproject.toml
+	@python=""; \
+	for candidate in $(PYTHON) $(if $(strip $(PYTHON)),,python3 python3.13 python3.12 python3.11 python); do \
+	    if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	    then python="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "error: no Python 3.11, 3.12 or 3.13 found, the versions that TensorFlow has packages for."; \
+	    echo "Install one, or name it: make run PYTHON=/path/to/python3.12"; exit 1; \
+	fi; \
+	echo "Building .venv with $$($$python --version) (two or three minutes, once) ..."; \
+	"$$python" -m venv --clear .venv && \
+	$(BIN)/python -m pip install --quiet --retries 2 --require-hashes -r requirements.txt && \
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . || { \
+	    echo "error: the packages could not be installed. Is the package index within reach?"; \
+	    echo "Behind a proxy or a mirror, set HTTPS_PROXY or PIP_INDEX_URL and try again."; exit 1; \
+	}
+	@touch $(READY)

@@ -1,0 +1,185 @@
+"""Running notebooks: parameters, resuming, failing, records and the published tables."""
+
+import json
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pytest
+import yaml
+
+from tta_helpers import runs
+from tta_helpers.data import Dataset
+
+CODE = """\
+import json
+from pathlib import Path
+Path(log).open("a").write("one ")
+record = {
+    "notebook": "01_one",
+    "headline": {"baseline": 0.5, "tta": 0.52, "gain": 0.02, "low": 0.01, "high": 0.03},
+    "seconds": {"all": 1.2},
+    "dataset": {"provenance": "Nine images made for a test."},
+    "python": "3", "versions": {"keras": "3", "jax": "1"}, "backend": "jax",
+    "devices": ["cpu:0"], "machine": "a test"}
+(Path("..") / run_dir / "01_one.json").write_text(json.dumps(record))
+if copies == 13:
+    raise RuntimeError("unlucky")
+"""
+
+
+@pytest.fixture
+def workbook(tmp_path, monkeypatch):
+    """A workbook of one small notebook, outside the real one."""
+    for name in ("ROOT", "NOTEBOOKS"):
+        monkeypatch.setattr(runs, name, tmp_path if name == "ROOT" else tmp_path / "notebooks")
+    (tmp_path / "notebooks" / "tiers").mkdir(parents=True)
+    parameters = 'dataset = "auto"\nrun_dir = "runs/lesson"\ncopies = 7\nrate = 0.5\nlog = ""\n'
+    cell = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell(CODE)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+    path = tmp_path / "notebooks" / "01_one.ipynb"
+    nbformat.write(notebook, path)
+    provenance = "Nine images made for a test."
+    data = Dataset("nine", *[np.zeros(1)] * 4, ("a", "b"), "nine", provenance, "f00d")
+    monkeypatch.setattr(runs, "load_dataset", lambda name: data)
+    return SimpleNamespace(root=tmp_path, path=path, log=tmp_path / "log.txt", data=data)
+
+
+def ran(workbook):
+    return workbook.log.read_text().count("one") if workbook.log.exists() else 0
+
+
+def test_parameters_are_strict(workbook):
+    paths = [workbook.path]
+    assert runs.parameters_for({"copies": 9, "rate": 1}, paths)[workbook.path]["copies"] == 9
+    with pytest.raises(runs.RunError, match=r"Unknown parameter coppies. Known: copies, dataset"):
+        runs.parameters_for({"coppies": 9}, paths)
+    for name, value in (("copies", "9"), ("copies", True), ("copies", 9.0), ("rate", "fast")):
+        with pytest.raises(runs.RunError, match=f"{name} is .*it takes"):
+            runs.parameters_for({name: value}, paths)
+
+
+def test_second_run_skips_and_changes_run_again(workbook, monkeypatch, capsys):
+    given = {"copies": 9, "log": str(workbook.log)}
+    runs.run_workbook(given, "a", "auto")
+    assert ran(workbook) == 1
+    folder = workbook.root / "runs" / "a"
+    found = {path.name for path in folder.iterdir()}
+    assert found == {"01_one.ipynb", "01_one.json", "finished.json", "summary.md"}
+    assert "+2.00 [+1.00, +3.00]" in capsys.readouterr().out
+    runs.run_workbook(given, "a", "auto")
+    assert ran(workbook) == 1
+    assert "up to date" in capsys.readouterr().out
+
+    runs.run_workbook({**given, "copies": 5}, "a", "auto")  # a parameter changed
+    assert ran(workbook) == 2
+    changed = Dataset(**{**vars(workbook.data), "fingerprint": "beef"})
+    monkeypatch.setattr(runs, "load_dataset", lambda name: changed)
+    runs.run_workbook({**given, "copies": 5}, "a", "auto")  # the data changed
+    assert ran(workbook) == 3
+    notebook = nbformat.read(workbook.path, as_version=4)
+    notebook.cells[1].source += "\n# changed"
+    nbformat.write(notebook, workbook.path)
+    runs.run_workbook({**given, "copies": 5}, "a", "auto")  # the code changed
+    assert ran(workbook) == 4
+    (folder / "01_one.json").unlink()
+    runs.run_workbook({**given, "copies": 5}, "a", "auto")  # the result is gone
+    assert ran(workbook) == 5
+
+
+def test_a_failing_notebook_leaves_the_last_good_one(workbook):
+    given = {"copies": 9, "log": str(workbook.log)}
+    runs.run_workbook(given, "a", "auto")
+    folder = workbook.root / "runs" / "a"
+    good = (folder / "01_one.ipynb").read_bytes()
+    with pytest.raises(runs.RunError, match="RuntimeError: unlucky"):
+        runs.run_workbook({**given, "copies": 13}, "a", "auto")
+    assert (folder / "01_one.ipynb").read_bytes() == good
+    assert (folder / "01_one.failed.ipynb").is_file()
+    runs.run_workbook({**given, "copies": 11}, "a", "auto")
+    assert not (folder / "01_one.failed.ipynb").exists()
+    assert not list(folder.glob("*.partial")) and not list(folder.glob(".*"))
+
+
+def test_names_and_tiers_are_checked(workbook):
+    for name in ("", "..", "a/b", ".hidden"):
+        with pytest.raises(runs.RunError, match="NAME is"):
+            runs.run_workbook({}, name, "auto")
+    with pytest.raises(runs.RunError, match="no tier 'huge'"):
+        runs.load_tier("huge")
+
+
+def test_record_is_whole_or_absent(workbook):
+    values = {"dataset": "auto", "run_dir": "runs/x", "copies": 7, "rate": 0.5, "log": ""}
+    record = runs.Record("01_one", "runs/x", values, workbook.data)
+    record.section("think")
+    with pytest.raises(AttributeError):
+        record.save({}, {"what": object()})
+    assert not list((workbook.root / "runs" / "x").iterdir())
+    record.save({"gain": np.float32(0.5)}, {"curve": np.arange(3)})
+    saved = runs.read_record("runs/x", "01_one")
+    assert saved["parameters"] == {"dataset": "auto", "copies": 7, "rate": 0.5, "log": ""}
+    assert (saved["headline"], saved["metrics"]) == ({"gain": 0.5}, {"curve": [0, 1, 2]})
+    assert set(saved["seconds"]) == {"set-up", "think"}
+    assert saved["dataset"]["fingerprint"] == "f00d"
+    assert saved["versions"]["keras"] and saved["devices"]
+    with pytest.raises(runs.RunError, match="run notebook 02_two first"):
+        runs.read_record("runs/x", "02_two")
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    runs.write_whole(tmp_path / "result.json", "old")
+
+    def refuse(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(runs.os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        runs.write_whole(tmp_path / "result.json", "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+    assert (tmp_path / "result.json").read_text() == "old"
+
+
+def test_command_line_reports_plainly(workbook, capsys):
+    assert runs.main(["run", "--tier", "huge"]) == 1
+    assert capsys.readouterr().err.startswith("error: There is no tier 'huge'")
+
+
+def test_every_tier_names_known_parameters_and_lesson_is_the_default():
+    paths = runs.notebook_paths()
+    for tier in ("smoke", "lesson", "full"):
+        runs.parameters_for(runs.load_tier(tier), paths)
+    for path in paths:
+        defaults = runs.declared_parameters(path)
+        lesson = runs.parameters_for(runs.load_tier("lesson"), paths)[path]
+        assert lesson == {name: defaults[name] for name in lesson}
+
+
+def test_notebooks_share_the_values_of_shared_parameters():
+    """A tier sets a name once for all notebooks, so their defaults must agree."""
+    values = {}
+    for path in runs.notebook_paths():
+        for name, default in runs.declared_parameters(path).items():
+            assert values.setdefault(name, default) == default, (path.name, name)
+
+
+def test_committed_notebooks_and_readme_tell_the_same_results():
+    notebooks = [nbformat.read(path, as_version=4) for path in runs.notebook_paths()]
+    for notebook in notebooks:
+        nbformat.validate(notebook)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+        outputs = [output for cell in code for output in cell.outputs]
+        assert not any(o.output_type == "error" or o.get("name") == "stderr" for o in outputs)
+    records = [notebook.metadata["tta_result"] for notebook in notebooks]
+    text = (runs.ROOT / "README.md").read_text(encoding="utf-8")
+    assert runs.with_results(text, records) == text
+    for record in records:
+        assert record["dataset"]["provenance"] in text
+        assert json.dumps(record["headline"])
+
+
+def test_environment_file_and_lock_name_the_same_python():
+    environment = yaml.safe_load((runs.ROOT / "environment.yml").read_text())
+    assert {"pip": ["-r requirements.txt"]} in environment["dependencies"]

@@ -1,0 +1,187 @@
+"""The workbook's figures and tables; each figure carries a note on the data that it shows.
+
+Every figure function returns the `Figure`, drawn with the notebooks' matplotlibrc. `note` is the
+small print under the figure: which data, how many images, how many fits.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+
+from tta_helpers.metrics import PairedComparison
+
+_GREY = "#666666"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
+    """Return a table to display; floats are shown with four digits after the point."""
+
+    def cell(value: object) -> str:
+        return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+    lines = [header, ["---"] * len(header), *rows]
+    return Markdown("\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines))
+
+
+def points(change: PairedComparison | tuple[float, float, float]) -> str:
+    """Return a gain in percentage points with its interval, such as `+1.20 [+0.85, +1.55]`.
+
+    `change` is a comparison, or a gain and the ends of its interval, as shares.
+    """
+    if isinstance(change, PairedComparison):
+        change = (change.gain, change.low, change.high)
+    gain, low, high = (f"{round(100 * value, 2) + 0.0:+.2f}" for value in change)  # no "-0.00"
+    return f"{gain} [{low}, {high}]"
+
+
+def image_grid(
+    images: np.ndarray,
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 10,
+    row_labels: Sequence[str] | None = None,
+    note: str = "",
+) -> Figure:
+    """Show images side by side, row by row.
+
+    Parameters
+    ----------
+    images
+        Shape (n, height, width, 3), uint8 or floats in [0, 1].
+    titles
+        One short text an image, shown above it.
+    columns
+        Images a row.
+    row_labels
+        One text a row, shown at its left.
+    """
+    rows = max(1, -(-len(images) // columns))
+    lines = max((title.count("\n") + 1 for title in titles), default=0) if titles else 0
+    size = (max(columns, 4) * 0.95 + (0.9 if row_labels else 0), rows * (0.9 + 0.2 * lines) + 0.25)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for k, axis in enumerate(axes.flat):
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        if k < len(images):
+            axis.imshow(images[k])
+            if titles:
+                axis.set_title(titles[k], fontsize=8)
+    for label, axis in zip(row_labels or [], axes[:, 0], strict=False):
+        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+    return _noted(figure, note)
+
+
+def two_views(
+    image: np.ndarray, probs: np.ndarray, names: Sequence[str], *, top: int = 4, note: str = ""
+) -> Figure:
+    """Show an image, its mirror image, and the probabilities that each gets, with their average.
+
+    Parameters
+    ----------
+    image
+        Shape (height, width, 3), uint8 or floats in [0, 1].
+    probs
+        Shape (2, classes): of the image and of its mirror image.
+    names
+        One name a class.
+    top
+        How many classes to show, the most probable by the average first.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(8.5, 2.6), width_ratios=(1, 1, 2.2))
+    for axis, picture, title in zip(
+        axes, (image, image[:, ::-1]), ("original", "mirror"), strict=False
+    ):
+        axis.imshow(picture)
+        axis.set(xticks=[], yticks=[], title=title)
+        axis.spines[:].set_visible(False)
+    rows = {"original": probs[0], "mirror": probs[1], "average": probs.mean(axis=0)}
+    classes = np.argsort(-rows["average"])[:top]
+    for k, (label, row) in enumerate(rows.items()):
+        colour = ("C5", "C4", "black")[k]
+        axes[2].barh(np.arange(top) + 0.27 * (k - 1), row[classes], 0.25, label=label, color=colour)
+    axes[2].set_yticks(range(top), [names[k] for k in classes])
+    axes[2].invert_yaxis()
+    axes[2].set(xlabel="probability", xlim=(0, 1))
+    axes[2].legend(fontsize=8, loc="lower right")
+    return _noted(figure, note)
+
+
+def learning_curves(history: Mapping[str, Sequence[float]], note: str = "") -> Figure:
+    """Draw loss and accuracy by epoch, on training and validation images."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2))
+    for axis, key in zip(axes, ("loss", "accuracy"), strict=True):
+        epochs = range(1, len(history[key]) + 1)
+        axis.plot(epochs, history[key], "o-", label="training (running mean of the epoch)")
+        axis.plot(epochs, history[f"val_{key}"], "s--", label="validation (end of the epoch)")
+        axis.set(xlabel="epoch", ylabel=key, xticks=list(epochs))
+    axes[0].legend(fontsize=8)
+    return _noted(figure, note)
+
+
+def matrix(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    row_name: str = "",
+    column_name: str = "",
+    value_name: str = "",
+    form: str = "{:.0f}",
+    diverging: bool = False,
+    note: str = "",
+) -> Figure:
+    """Draw a matrix as a heat map with its values written in; NaN stays empty.
+
+    Parameters
+    ----------
+    values
+        Shape (rows, columns).
+    diverging
+        Whether to colour around zero, blue above and red below.
+    form
+        Format of a written value.
+    """
+    size = (1.9 + 0.62 * len(columns), 1.3 + 0.38 * len(rows))
+    figure, axis = plt.subplots(figsize=size)
+    limit = np.nanmax(np.abs(values)) or 1.0
+    style = {"cmap": "RdBu", "vmin": -limit, "vmax": limit} if diverging else {"cmap": "Blues"}
+    picture = axis.imshow(values, aspect="auto", **style)
+    axis.grid(False)
+    axis.set(xlabel=column_name, ylabel=row_name)
+    axis.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
+    axis.set_yticks(range(len(rows)), rows)
+    figure.colorbar(picture, label=value_name, shrink=0.9)
+    for (r, c), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            red, green, blue, _ = picture.cmap(picture.norm(value))
+            dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+            colour = "white" if dark else "black"
+            axis.text(c, r, form.format(value), ha="center", va="center", fontsize=8, color=colour)
+    return _noted(figure, note)
+
+
+def gains(comparisons: Mapping[str, PairedComparison], note: str = "") -> Figure:
+    """Draw each comparison's gain in percentage points with its 95 % interval, first on top."""
+    names = list(comparisons)
+    figure, axis = plt.subplots(figsize=(7, 1 + 0.3 * len(names)))
+    for y, name in enumerate(names):
+        c = comparisons[name]
+        colour = {"helps": "C0", "hurts": "C1", "no clear effect": _GREY}[c.verdict]
+        axis.plot([100 * c.low, 100 * c.high], [y, y], color=colour)
+        axis.plot(100 * c.gain, y, "o", color=colour)
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set_xlabel("gain in accuracy (percentage points), 95 % interval")
+    return _noted(figure, note)
+
+
+def _noted(figure: Figure, note: str) -> Figure:
+    """Write the small print under a figure."""
+    if note:
+        figure.supxlabel(note, fontsize=8, color=_GREY, x=0.01, ha="left")
+    plt.close(figure)  # returned and shown by the notebook; without this it would show twice
+    return figure

@@ -1,0 +1,256 @@
+"""Predict every view once; everything after is arithmetic on the array that comes back."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tta_helpers.policies import normalised_weights, softmax
+from tta_helpers.progress import progress
+from tta_helpers.views import View, check_views
+
+
+def predict_views(
+    model: keras.Model,
+    images: np.ndarray,
+    views: Sequence[View],
+    batch_size: int = 500,
+    *,
+    logits: bool = False,
+) -> np.ndarray:
+    """Return the class probabilities of every view of every image.
+
+    One batch of images is in memory at a time, and one view of it, so the memory needed beyond
+    `images` and the result does not grow with either.
+
+    Parameters
+    ----------
+    model
+        A Keras classifier of images in [0, 1], output shape (n, classes).
+    images
+        Shape (n, height, width, channels): uint8 in 0..255, divided by 255 batch by batch, or
+        floats in [0, 1]. A memory map is read in order.
+    views
+        The view layers; two that coincide are refused.
+    batch_size
+        Images a forward pass.
+    logits
+        Whether the model ends in logits, to be passed through a softmax.
+
+    Returns
+    -------
+    probs : float32 array of shape (views, n, classes)
+
+    Raises
+    ------
+    ValueError
+        For images of another shape or range, coinciding views, or a model whose outputs are not
+        probabilities although `logits` is false.
+    """
+    images = _checked_images(images)
+    views = check_views(views, images.shape[1:])
+    _check_batch_size(batch_size)
+    probs = np.empty((len(views), len(images), model.output_shape[-1]), dtype=np.float32)
+    for start in progress(range(0, len(images), batch_size), desc=f"predict {len(views)} views"):
+        batch = ops.convert_to_tensor(_unit_floats(images[start : start + batch_size]))
+        for row, view in zip(probs, views, strict=True):
+            row[start : start + batch_size] = model.predict_on_batch(view(batch))
+    return _as_probabilities(probs, logits)
+
+
+def predict_copies(
+    model: keras.Model,
+    copies: Iterable[np.ndarray],
+    batch_size: int = 500,
+    *,
+    logits: bool = False,
+) -> np.ndarray:
+    """Return the class probabilities of copies made elsewhere, such as `generator_views`'.
+
+    Parameters
+    ----------
+    model
+        A Keras classifier, output shape (n, classes).
+    copies
+        Arrays of shape (n, height, width, channels), fed to the model as they are, one at a time.
+    batch_size, logits
+        As `predict_views`'.
+
+    Returns
+    -------
+    probs : float32 array of shape (copies, n, classes)
+    """
+    _check_batch_size(batch_size)
+    rows = []
+    for copy in copies:
+        starts = range(0, len(copy), batch_size)
+        batches = [model.predict_on_batch(copy[start : start + batch_size]) for start in starts]
+        rows.append(np.concatenate(batches))
+    if not rows:
+        raise ValueError("There are no copies to predict; draw at least one.")
+    return _as_probabilities(np.stack(rows).astype(np.float32, copy=False), logits)
+
+
+def generator_views(
+    datagen: Any, images: np.ndarray, n_copies: int, seed: int = 0
+) -> Iterator[np.ndarray]:
+    """Yield random copies of the whole set, drawn by an ImageDataGenerator.
+
+    `model.predict(datagen.flow(image), steps=7)` returns one prediction, for the iterator holds one
+    batch; drawing the whole set again for every copy gives as many as were asked for. Each copy has
+    a random stream of its own, so the first copies of a longer series are those of a shorter one.
+    NumPy's global random state, which ImageDataGenerator seeds, is put back.
+
+    Parameters
+    ----------
+    datagen
+        An `ImageDataGenerator`, or anything with its `flow`. One with featurewise statistics must
+        have seen `fit` on the training images.
+    images
+        Floats, shape (n, height, width, channels), in the range that `datagen` expects.
+    n_copies
+        How many copies, at least 1.
+    seed
+        Any non-negative integer.
+
+    Yields
+    ------
+    float32 array of shape (n, height, width, channels), in the order of `images`
+    """
+    if isinstance(n_copies, bool) or not isinstance(n_copies, int) or n_copies < 1:
+        raise ValueError(f"n_copies is {n_copies!r}; draw a whole number of copies, at least 1.")
+    return _drawn_copies(datagen, images, n_copies, seed)
+
+
+def _drawn_copies(datagen: Any, images: np.ndarray, n: int, seed: int) -> Iterator[np.ndarray]:
+    # Stream i is seeded from (seed, i): Keras seeds batch b of a flow with seed + b, so flows with
+    # neighbouring seeds would repeat each other.
+    for i in progress(range(n), desc=f"draw {n} copies"):
+        stream = int(np.random.SeedSequence([seed, i]).generate_state(1)[0]) >> 1
+        state = np.random.get_state()  # noqa: NPY002 (it is the global state that flow() seeds)
+        flow = datagen.flow(images, batch_size=len(images), shuffle=False, seed=stream)
+        copy = next(flow)
+        np.random.set_state(state)  # noqa: NPY002
+        yield copy
+
+
+@keras.saving.register_keras_serializable(package="tta_helpers")
+class AverageViews(keras.layers.Layer):
+    """Average the predictions of several views: a list of (n, classes) to (n, classes).
+
+    Parameters
+    ----------
+    weights
+        One non-negative number a view, summing to one.
+    space
+        "probabilities": the weighted mean. "logits": the normalised weighted geometric mean, which
+        equals the softmax of the averaged logits.
+    """
+
+    def __init__(self, weights: Sequence[float], space: str = "probabilities", **options: Any):
+        super().__init__(**options)
+        self.weights_of_views = [float(weight) for weight in weights]
+        self.space = space
+
+    def call(self, predictions: list) -> Any:
+        """Return the average."""
+        smallest = np.finfo(np.float32).tiny
+        if self.space == "logits":
+            predictions = [ops.log(ops.maximum(p, smallest)) for p in predictions]
+        pairs = zip(self.weights_of_views, predictions, strict=True)
+        average = sum(weight * p for weight, p in pairs)
+        return ops.softmax(average) if self.space == "logits" else average
+
+    def compute_output_shape(self, input_shape: list) -> tuple:
+        """Return (n, classes)."""
+        return input_shape[0]
+
+    def get_config(self) -> dict:
+        """Return what `__init__` needs."""
+        return {**super().get_config(), "weights": self.weights_of_views, "space": self.space}
+
+
+def tta_model(
+    model: keras.Model,
+    views: Sequence[View],
+    weights: Sequence[float] | None = None,
+    space: str = "probabilities",
+) -> keras.Model:
+    """Return a Keras model with TTA inside, to predict with, save and load like any other.
+
+    Loading the saved `.keras` file needs `import tta_helpers.predict` first, and nothing else.
+
+    Parameters
+    ----------
+    model
+        A classifier of images in [0, 1] that ends in a softmax, with a fixed image size.
+    views
+        The view layers; two that coincide are refused.
+    weights
+        One non-negative number a view; all alike if left out.
+    space
+        Average "probabilities" or "logits"; the two differ, so it is said.
+
+    Raises
+    ------
+    ValueError
+        For coinciding views, weights that do not fit the views, or an unknown `space`.
+    """
+    if space not in ("probabilities", "logits"):
+        raise ValueError(f"space is {space!r}; average 'probabilities' or 'logits'.")
+    shape = tuple(model.input_shape[1:])
+    if None in shape:
+        raise ValueError(
+            f"The model takes images of shape {shape}; views need a fixed height and width. "
+            "Build it with a keras.Input of the size that it will see."
+        )
+    views = check_views(views, shape)
+    weights = normalised_weights(weights, len(views))
+    inputs = keras.Input(shape, name="images")
+    predictions = [model(view(inputs)) for view in views]
+    outputs = AverageViews(weights.tolist(), space, name="average_views")(predictions)
+    return keras.Model(inputs, outputs, name=f"{model.name}_tta")
+
+
+def _checked_images(images: np.ndarray) -> np.ndarray:
+    images = np.asanyarray(images)
+    if images.ndim != 4 or not len(images):
+        raise ValueError(
+            f"images has shape {images.shape}; give (n, height, width, channels), n at least 1. "
+            "A single image needs images[None]."
+        )
+    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(f"images are {images.dtype}; give uint8 in 0..255 or floats in [0, 1].")
+    return images
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size!r}; give a whole number of images, 1 or more.")
+
+
+def _unit_floats(batch: np.ndarray) -> np.ndarray:
+    """Return a batch as float32 in [0, 1]."""
+    if batch.dtype == np.uint8:
+        return batch.astype(np.float32) / 255
+    low, high = batch.min(), batch.max()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"images run from {low} to {high}; views work on floats in [0, 1]. Divide by 255, or "
+            "pass uint8 images, which are divided here."
+        )
+    return batch.astype(np.float32, copy=False)
+
+
+def _as_probabilities(outputs: np.ndarray, logits: bool) -> np.ndarray:
+    if logits:
+        return softmax(outputs)
+    sums = outputs.sum(axis=-1)
+    if not (outputs.min() >= 0 and np.abs(sums - 1).max() < 1e-2):
+        raise ValueError(
+            f"The model's outputs run from {outputs.min():.3g} to {outputs.max():.3g} and do not "
+            "sum to one. If it ends in logits, pass logits=True."
+        )
+    return outputs

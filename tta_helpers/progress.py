@@ -1,0 +1,51 @@
+"""One progress bar for terminals and notebooks."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from IPython import get_ipython
+from IPython.display import DisplayHandle, display
+from tqdm import tqdm
+
+
+@lru_cache(maxsize=1)
+def _output_line(cell: int) -> DisplayHandle:
+    """Return the one output of a notebook cell that all of its bars write to, one at a time."""
+    return display({"text/plain": ""}, raw=True, display_id=True)
+
+
+class _OutputLine:
+    """A file for tqdm to write to: a notebook output that each write replaces.
+
+    tqdm's own notebook bar needs a widget, and its text bar goes to standard error; either would
+    stay in the saved notebook and differ from run to run. This line is empty before and after.
+    """
+
+    def __init__(self, cell: int) -> None:
+        self._line = _output_line(cell)
+
+    def write(self, text: str) -> None:
+        self._line.update({"text/plain": text.strip()}, raw=True)
+
+    def flush(self) -> None:
+        """Nothing is buffered."""
+
+
+def progress(iterable: Iterable | None = None, desc: str = "", total: int | None = None) -> tqdm:
+    """Return a tqdm bar over `iterable` that leaves nothing behind when it is done.
+
+    Parameters
+    ----------
+    iterable
+        What to loop over; without it, call `update()` and `close()` on the bar.
+    desc
+        What is being done, shown before the bar.
+    total
+        Number of steps, where `iterable` has no length.
+    """
+    shell = get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):
+        where = {"file": _OutputLine(shell.execution_count), "position": 0}
+    else:
+        where = {"disable": None}  # silent where the output is not a terminal
+    return tqdm(iterable, desc=desc, total=total, leave=False, ncols=80, **where)
