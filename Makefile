@@ -1,10 +1,12 @@
 # Everything runs in .venv, built from the hashed lock. `make` alone lists the targets.
 # Options: TIER=smoke|lesson|full  NAME=folder-in-runs  DATASET=auto|cifar10|cifar100|sample|a folder
-#          CIFAR10_DIR=folder with CIFAR-10  PYTHON=interpreter to build .venv with
+#          PARAMS="-p repeats 2 -p image_size 32"  CIFAR10_DIR=folder with CIFAR-10
+#          PYTHON=interpreter to build .venv with
 PYTHON ?=
 TIER ?= lesson
 NAME ?= $(TIER)
 DATASET ?= auto
+PARAMS ?=
 ifneq ($(strip $(CIFAR10_DIR)),)
 export CIFAR10_DIR := $(abspath $(CIFAR10_DIR))
 endif
@@ -25,7 +27,7 @@ help:
 	@echo "make clean    remove .venv and caches; runs/ and downloads stay"
 
 run: $(READY)
-	@$(RUNS) run --tier "$(TIER)" --name "$(NAME)" --dataset "$(DATASET)"
+	@$(RUNS) run --tier "$(TIER)" --name "$(NAME)" --dataset "$(DATASET)" $(PARAMS)
 
 test: $(READY)
 	$(BIN)/ruff check .
@@ -53,14 +55,14 @@ $(READY): requirements.txt pyproject.toml
 	    then python="$$candidate"; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	    echo "error: no Python 3.11, 3.12 or 3.13 found, the versions that TensorFlow has packages for."; \
-	    echo "Install one, or name it: make run PYTHON=/path/to/python3.12"; exit 1; \
+	    echo "error: no Python 3.11, 3.12 or 3.13 found, the versions that TensorFlow has packages for." >&2; \
+	    echo "Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; \
 	fi; \
 	echo "Building .venv with $$($$python --version) (two or three minutes, once) ..."; \
 	"$$python" -m venv --clear .venv && \
 	$(BIN)/python -m pip install --quiet --retries 2 --require-hashes -r requirements.txt && \
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . || { \
-	    echo "error: the packages could not be installed. Is the package index within reach?"; \
-	    echo "Behind a proxy or a mirror, set HTTPS_PROXY or PIP_INDEX_URL and try again."; exit 1; \
+	    echo "error: the packages could not be installed. Is the package index within reach?" >&2; \
+	    echo "Behind a proxy or a mirror, set HTTPS_PROXY or PIP_INDEX_URL and try again." >&2; exit 1; \
 	}
 	@touch $(READY)

@@ -45,7 +45,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setattr(data.sample, "make_sample", small_sample)
 
 
-def small_sample():
+def small_sample(progress=None):
     images = random_images(30, 32, 32, 3)
     labels = np.arange(30) % 10
     return images[:20], labels[:20], images[20:], labels[20:]
@@ -554,7 +554,7 @@ def test_fingerprint_is_of_content_and_not_of_place(folder, tmp_path):
 def test_two_at_once_leave_one_whole_cache(monkeypatch, tmp_path):
     barrier = Barrier(2)
 
-    def together():
+    def together(progress):
         barrier.wait(timeout=10)  # both are decoding: neither has found a cache
         return small_sample()
 

@@ -42,8 +42,13 @@ def workbook(tmp_path, monkeypatch):
     nbformat.write(notebook, path)
     provenance = "Nine images made for a test."
     data = Dataset("nine", *[np.zeros(1)] * 4, ("a", "b"), "nine", provenance, "f00d")
-    monkeypatch.setattr(runs, "load_dataset", lambda name: data)
+    monkeypatch.setattr(runs, "load_dataset", lambda name, image_size: data)
     return SimpleNamespace(root=tmp_path, path=path, log=tmp_path / "log.txt", data=data)
+
+
+def injected(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return [cell for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]
 
 
 def ran(workbook):
@@ -61,43 +66,46 @@ def test_parameters_are_strict(workbook):
 
 
 def test_second_run_skips_and_changes_run_again(workbook, monkeypatch, capsys):
-    given = {"copies": 9, "log": str(workbook.log)}
-    runs.run_workbook(given, "a", "auto")
+    given = {"dataset": "auto", "copies": 9, "log": str(workbook.log)}
+    runs.run_workbook(given, "a")
     assert ran(workbook) == 1
     folder = workbook.root / "runs" / "a"
     found = {path.name for path in folder.iterdir()}
     assert found == {"01_one.ipynb", "01_one.json", "finished.json", "summary.md"}
     assert "+2.00 [+1.00, +3.00]" in capsys.readouterr().out
-    runs.run_workbook(given, "a", "auto")
+    runs.run_workbook(given, "a")
     assert ran(workbook) == 1
     assert "up to date" in capsys.readouterr().out
 
-    runs.run_workbook({**given, "copies": 5}, "a", "auto")  # a parameter changed
+    runs.run_workbook({**given, "copies": 5}, "a")  # a parameter changed
     assert ran(workbook) == 2
     changed = Dataset(**{**vars(workbook.data), "fingerprint": "beef"})
-    monkeypatch.setattr(runs, "load_dataset", lambda name: changed)
-    runs.run_workbook({**given, "copies": 5}, "a", "auto")  # the data changed
+    monkeypatch.setattr(runs, "load_dataset", lambda name, image_size: changed)
+    runs.run_workbook({**given, "copies": 5}, "a")  # the data changed
     assert ran(workbook) == 3
     notebook = nbformat.read(workbook.path, as_version=4)
     notebook.cells[1].source += "\n# changed"
     nbformat.write(notebook, workbook.path)
-    runs.run_workbook({**given, "copies": 5}, "a", "auto")  # the code changed
+    runs.run_workbook({**given, "copies": 5}, "a")  # the code changed
     assert ran(workbook) == 4
     (folder / "01_one.json").unlink()
-    runs.run_workbook({**given, "copies": 5}, "a", "auto")  # the result is gone
+    runs.run_workbook({**given, "copies": 5}, "a")  # the result is gone
     assert ran(workbook) == 5
+    (folder / "01_one.json").write_text("{}")
+    runs.run_workbook({**given, "copies": 5}, "a")  # the result is another's
+    assert ran(workbook) == 6
 
 
 def test_a_failing_notebook_leaves_the_last_good_one(workbook):
-    given = {"copies": 9, "log": str(workbook.log)}
-    runs.run_workbook(given, "a", "auto")
+    given = {"dataset": "auto", "copies": 9, "log": str(workbook.log)}
+    runs.run_workbook(given, "a")
     folder = workbook.root / "runs" / "a"
     good = (folder / "01_one.ipynb").read_bytes()
     with pytest.raises(runs.RunError, match="RuntimeError: unlucky"):
-        runs.run_workbook({**given, "copies": 13}, "a", "auto")
+        runs.run_workbook({**given, "copies": 13}, "a")
     assert (folder / "01_one.ipynb").read_bytes() == good
     assert (folder / "01_one.failed.ipynb").is_file()
-    runs.run_workbook({**given, "copies": 11}, "a", "auto")
+    runs.run_workbook({**given, "copies": 11}, "a")
     assert not (folder / "01_one.failed.ipynb").exists()
     assert not list(folder.glob("*.partial")) and not list(folder.glob(".*"))
 
@@ -105,7 +113,7 @@ def test_a_failing_notebook_leaves_the_last_good_one(workbook):
 def test_names_and_tiers_are_checked(workbook):
     for name in ("", "..", "a/b", ".hidden"):
         with pytest.raises(runs.RunError, match="NAME is"):
-            runs.run_workbook({}, name, "auto")
+            runs.run_workbook({"dataset": "auto"}, name)
     with pytest.raises(runs.RunError, match="no tier 'huge'"):
         runs.load_tier("huge")
 
@@ -144,6 +152,14 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 def test_command_line_reports_plainly(workbook, capsys):
     assert runs.main(["run", "--tier", "huge"]) == 1
     assert capsys.readouterr().err.startswith("error: There is no tier 'huge'")
+    (workbook.root / "notebooks" / "tiers" / "small.yml").write_text("dataset: auto\ncopies: 3\n")
+    assert runs.main(["run", "--tier", "small", "-p", "copies", "many"]) == 1
+    assert "copies is 'many' (str); it takes int, such as 7" in capsys.readouterr().err
+    given = ["-p", "copies", "4", "-p", "log", str(workbook.log), "--dataset", str(workbook.root)]
+    assert runs.main(["run", "--tier", "small", "--name", "b", *given]) == 0
+    (cell,) = injected(workbook.root / "runs" / "b" / "01_one.ipynb")
+    assert f"dataset = {str(workbook.root)!r}".replace("'", '"') in cell.source
+    assert "copies = 4" in cell.source
 
 
 def test_every_tier_names_known_parameters_and_lesson_is_the_default():

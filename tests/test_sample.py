@@ -116,11 +116,12 @@ def gain_interval(correct, correct_tta):
 
 
 def test_the_tutorials_network_lands_in_the_band_and_gains_from_mirroring_only():
-    train_images, train_labels, test_images, test_labels = make_sample()
+    """Half of the default's images in a quarter of its batch size: as many steps, half the time."""
+    train_images, train_labels, test_images, test_labels = make_sample(10_000, 2_000)
     keras.utils.set_random_seed(0)
     model = baseline_cnn()
     one_hot = np.eye(10, dtype="float32")[train_labels]
-    model.fit(train_images.astype("float32") / 255, one_hot, epochs=3, batch_size=128, verbose=0)
+    model.fit(train_images.astype("float32") / 255, one_hot, epochs=3, batch_size=32, verbose=0)
 
     images = test_images.astype("float32") / 255
     upright, mirrored, overturned = (

@@ -306,7 +306,7 @@ OFFICIAL = {
 
 def _from_sample() -> _Origin:
     def decode(image_size: int | None) -> _Decoded:
-        arrays = _resize(sample.make_sample(), image_size)
+        arrays = _resize(sample.make_sample(progress=partial(progress, desc="drawing")), image_size)
         return _Decoded("sample", "procedural sample", sample.CLASS_NAMES, arrays)
 
     # The images follow from the code that draws them (and its default seed), so the code's hash

@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 
 @lru_cache(maxsize=1)
-def _output_line(cell: int) -> DisplayHandle:
-    """Return the one output of a notebook cell that all of its bars write to, one at a time."""
+def _output_line(request: str) -> DisplayHandle:
+    """Return the one output that all bars of one execution of a cell write to, one at a time."""
     return display({"text/plain": ""}, raw=True, display_id=True)
 
 
@@ -21,8 +21,8 @@ class _OutputLine:
     stay in the saved notebook and differ from run to run. This line is empty before and after.
     """
 
-    def __init__(self, cell: int) -> None:
-        self._line = _output_line(cell)
+    def __init__(self, request: str) -> None:
+        self._line = _output_line(request)
 
     def write(self, text: str) -> None:
         self._line.update({"text/plain": text.strip()}, raw=True)
@@ -45,7 +45,7 @@ def progress(iterable: Iterable | None = None, desc: str = "", total: int | None
     """
     shell = get_ipython()
     if shell is not None and hasattr(shell, "kernel"):
-        where = {"file": _OutputLine(shell.execution_count), "position": 0}
+        where = {"file": _OutputLine(shell.get_parent()["header"]["msg_id"]), "position": 0}
     else:
         where = {"disable": None}  # silent where the output is not a terminal
     return tqdm(iterable, desc=desc, total=total, leave=False, ncols=80, **where)

@@ -232,11 +232,11 @@ def _check_type(notebook: str, name: str, value: Any, default: Any) -> None:
 # ---------------------------------------------------------------- running
 
 
-def run_workbook(given: Mapping[str, Any], name: str, dataset: str) -> None:
+def run_workbook(given: Mapping[str, Any], name: str) -> None:
     """Execute the notebooks in order into runs/<name>/, skipping those that are up to date.
 
     A notebook is up to date when its text, the package, its parameters, the data and the notebooks
-    before it are what they were when it last finished there.
+    before it are what they were when it last finished there, and its record is the one it wrote.
 
     Parameters
     ----------
@@ -244,17 +244,13 @@ def run_workbook(given: Mapping[str, Any], name: str, dataset: str) -> None:
         Parameters for whichever notebooks declare them, such as a tier's.
     name
         Name of the folder in runs/.
-    dataset
-        What `load_dataset` takes: a name or a folder of class folders.
     """
     folder = _named_folder(name)
-    dataset = str(Path(dataset).resolve()) if Path(dataset).is_dir() else dataset
-    data = load_dataset(dataset)
-    print(f"Data: {data.provenance}")
     paths = notebook_paths()
-    given = {**given, "dataset": dataset, "run_dir": str(folder.relative_to(ROOT))}
-    parameters = parameters_for(given, paths)
-    finished_keys = _read_keys(folder)
+    parameters = parameters_for({**given, "run_dir": str(folder.relative_to(ROOT))}, paths)
+    data = load_dataset(given["dataset"], image_size=given.get("image_size") or None)
+    print(f"Data: {data.provenance}")
+    finished = _read_keys(folder)
     key = _digest(
         data.fingerprint, *(p.read_text() for p in sorted(Path(__file__).parent.glob("*.py")))
     )
@@ -262,14 +258,13 @@ def run_workbook(given: Mapping[str, Any], name: str, dataset: str) -> None:
         notebook = nbformat.read(path, as_version=4)
         changed = {k: v for k, v in parameters[path].items() if v != declared_parameters(path)[k]}
         key = _digest(key, *(cell.source for cell in notebook.cells), json.dumps(changed))
-        done = (folder / path.name).is_file() and path.stem in _records(folder)
-        if done and finished_keys.get(path.stem) == key:
+        if (folder / path.name).is_file() and finished.get(path.stem) == _state(folder, path, key):
             print(f"{path.stem}: up to date")
             continue
         print(f"{path.stem}:")
         _execute(path, folder / path.name, changed)
-        finished_keys[path.stem] = key
-        write_whole(folder / "finished.json", json.dumps(finished_keys, indent=1))
+        finished[path.stem] = _state(folder, path, key)
+        write_whole(folder / "finished.json", json.dumps(finished, indent=1))
     summary = summary_table(list(_records(folder).values()))
     write_whole(folder / "summary.md", summary)
     print(f"\n{summary}\nEverything is in {folder.relative_to(ROOT)}/.")
@@ -310,8 +305,14 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
+def _state(folder: Path, notebook: Path, key: str) -> str:
+    """Return a digest of what a run depends on and of the record that it left, if any."""
+    record = folder / f"{notebook.stem}.json"
+    return _digest(key, record.read_text(encoding="utf-8") if record.is_file() else "")
+
+
 def _read_keys(folder: Path) -> dict[str, str]:
-    """Return the key under which each notebook last finished; none if the file is not readable."""
+    """Return the state in which each notebook last finished; none if the file is not readable."""
     try:
         return json.loads((folder / "finished.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
@@ -419,7 +420,16 @@ def main(arguments: list[str] | None = None) -> int:
         sub.add_argument("--tier", default="lesson", help="smoke, lesson (default) or full")
         sub.add_argument("--name", help="folder in runs/ (default: the tier's name)")
         if command == "run":
-            sub.add_argument("--dataset", default="auto", help="a name or a folder (default: auto)")
+            sub.add_argument("--dataset", help="a name, or a folder of class folders")
+            sub.add_argument(
+                "-p",
+                nargs=2,
+                action="append",
+                default=[],
+                metavar=("NAME", "VALUE"),
+                dest="parameters",
+                help="a notebook parameter, over the tier's; may be repeated",
+            )
     options = parser.parse_args(arguments)
     name = options.name or options.tier
     if os.environ.get("CIFAR10_DIR"):  # the kernels start in another folder
@@ -427,7 +437,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         given = load_tier(options.tier)
         if options.command == "run":
-            run_workbook(given, name, options.dataset)
+            run_workbook({**given, **_from_options(options)}, name)
         elif options.command == "prepare":
             prepare(given, name)
         else:
@@ -439,6 +449,15 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nStopped. The same command goes on where this one stopped.", file=sys.stderr)
         return 130
     return 0
+
+
+def _from_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters that the command line sets, values read as YAML."""
+    given = {name: yaml.safe_load(value) for name, value in options.parameters}
+    if options.dataset:  # the kernels start in another folder, so a path is made absolute
+        folder = Path(options.dataset).expanduser()
+        given["dataset"] = str(folder.resolve()) if folder.is_dir() else options.dataset
+    return given
 
 
 if __name__ == "__main__":
