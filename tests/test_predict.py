@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import keras
 import numpy as np
 import pytest
 from scipy import special
 
-from tta_helpers import predict, views
+from tta_helpers import views
 from tta_helpers.predict import generator_views, predict_copies, predict_views, tta_model
 
 SHIFTED = views.Shift(1, -2)
@@ -177,12 +178,17 @@ def test_tta_model_refuses_what_does_not_fit(linear):
         tta_model(unsized, SET)
 
 
-def test_memory_stays_flat(linear, photos, monkeypatch):
-    """No array as large as two views of all the images is ever asked for in one batch."""
-    seen = []
-    forward = linear.model.predict_on_batch
-    monkeypatch.setattr(
-        linear.model, "predict_on_batch", lambda x: seen.append(len(x)) or forward(x)
-    )
-    predict.predict_views(linear.model, photos, SET, batch_size=3)
-    assert seen == [3] * 4 + [3] * 4 + [3] * 4 + [2] * 4
+def test_memory_stays_flat(linear, photos, tmp_path):
+    """Beyond the result, ten times the images need no more memory (as NumPy allocates it)."""
+    np.save(tmp_path / "photos.npy", np.tile(photos, (2000, 1, 1, 1)))
+    mapped = np.load(tmp_path / "photos.npy", mmap_mode="r")
+    predict_views(linear.model, mapped[:500], SET)  # what is built once is built now
+    beyond = []
+    for n in (2_200, 22_000):
+        tracemalloc.start()
+        probs = predict_views(linear.model, mapped[:n], SET)
+        beyond.append(tracemalloc.get_traced_memory()[1] - probs.nbytes)
+        tracemalloc.stop()
+    as_floats = 4 * mapped.size
+    assert max(beyond) < as_floats / 4
+    assert beyond[1] < 1.5 * beyond[0]

@@ -56,8 +56,8 @@ def predict_views(
     for start in progress(range(0, len(images), batch_size), desc=f"predict {len(views)} views"):
         batch = ops.convert_to_tensor(_unit_floats(images[start : start + batch_size]))
         for row, view in zip(probs, views, strict=True):
-            row[start : start + batch_size] = model.predict_on_batch(view(batch))
-    return _as_probabilities(probs, logits)
+            row[start : start + batch_size] = _predict_batch(model, view(batch), logits)
+    return probs
 
 
 def predict_copies(
@@ -86,11 +86,11 @@ def predict_copies(
     rows = []
     for copy in copies:
         starts = range(0, len(copy), batch_size)
-        batches = [model.predict_on_batch(copy[start : start + batch_size]) for start in starts]
-        rows.append(np.concatenate(batches))
+        batches = (copy[start : start + batch_size] for start in starts)
+        rows.append(np.concatenate([_predict_batch(model, batch, logits) for batch in batches]))
     if not rows:
         raise ValueError("There are no copies to predict; draw at least one.")
-    return _as_probabilities(np.stack(rows).astype(np.float32, copy=False), logits)
+    return np.stack(rows).astype(np.float32, copy=False)
 
 
 def generator_views(
@@ -244,7 +244,9 @@ def _unit_floats(batch: np.ndarray) -> np.ndarray:
     return batch.astype(np.float32, copy=False)
 
 
-def _as_probabilities(outputs: np.ndarray, logits: bool) -> np.ndarray:
+def _predict_batch(model: keras.Model, batch: Any, logits: bool) -> np.ndarray:
+    """Return one batch's probabilities, or say that the outputs are none."""
+    outputs = model.predict_on_batch(batch)
     if logits:
         return softmax(outputs)
     sums = outputs.sum(axis=-1)

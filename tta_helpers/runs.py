@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -395,13 +396,18 @@ def _picture(cell: nbformat.NotebookNode) -> bytes:
 
 
 def with_results(text: str, records: list[dict[str, Any]]) -> str:
-    """Return README text with the table of results between its two marks replaced."""
+    """Return README text with the results between its two marks, and the notebooks' minutes."""
     start, end = README_MARKS
     head, _, rest = text.partition(start)
     _, found, tail = rest.partition(end)
     if not found:
         raise RunError(f"README.md lacks the marks {start!r} and {end!r}; put them back.")
-    return f"{head}{start}\n{summary_table(records)}{end}{tail}"
+    text = f"{head}{start}\n{summary_table(records)}{end}{tail}"
+    for record in records:
+        row = rf"(\(notebooks/{record['notebook']}\.ipynb\) \|[^|\n]*\|)[^|\n]*\|"
+        minutes = math.ceil(sum(record["seconds"].values()) / 60)
+        text = re.sub(row, rf"\1 {minutes} |", text)
+    return text
 
 
 # ---------------------------------------------------------------- command line
