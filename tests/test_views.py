@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 from scipy import ndimage
 
 from tta_helpers import views as v
@@ -24,6 +24,8 @@ EVERY_VIEW = (
     v.Shift(0.25, -1.5),
     v.Brightness(0.1),
     v.Contrast(1.3),
+    v.Autocontrast(),
+    v.Sharpness(3),
     v.Compose((v.Rotate(12.5), v.HorizontalFlip(), v.Brightness(-0.1))),
 )
 
@@ -162,6 +164,49 @@ def test_contrast_takes_each_image_by_itself():
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
+PILLOW = {
+    "autocontrast": (v.Autocontrast(), ImageOps.autocontrast),
+    **{
+        f"sharpness {f}": (
+            v.Sharpness(f),
+            lambda image, f=f: ImageEnhance.Sharpness(image).enhance(f),
+        )
+        for f in (0, 0.2, 0.5, 1, 3, 4)
+    },
+    **{
+        f"color {f}": (v.Color(f), lambda image, f=f: ImageEnhance.Color(image).enhance(f))
+        for f in (0, 0.5, 1, 2)
+    },
+}
+
+
+@pytest.mark.parametrize("name", PILLOW)
+@pytest.mark.parametrize("shape", [(32, 32, 3), (9, 14, 3)])
+def test_photographic_views_are_pillows(name, shape):
+    """Pillow works on 8 bits and drops fractions, hence a difference of at most 2 in 255."""
+    view, by_pillow = PILLOW[name]
+    images = noise(shape, n=3)
+    images[1] = images[1] // 3 + [[20, 60, 110]]  # each channel with a range of its own
+    images[2] = ndimage.gaussian_filter(images[2], (2, 2, 0))  # smooth, as photographs are
+    expected = np.stack([np.asarray(by_pillow(Image.fromarray(image))) for image in images])
+    difference = 255 * apply(view, unit(images)) - expected
+    assert np.abs(difference).max() <= 2
+    assert np.abs(difference).mean() <= 0.6
+
+
+def test_autocontrast_leaves_a_flat_channel_alone():
+    images = unit(noise())
+    images[..., 1] = 0.25
+    result = apply(v.Autocontrast(), images)
+    np.testing.assert_array_equal(result[..., 1], images[..., 1])
+    np.testing.assert_allclose([result[..., 0].min(), result[..., 0].max()], [0, 1], atol=1e-6)
+
+
+def test_color_needs_three_channels():
+    with pytest.raises(ValueError, match=r"color_2 needs images of 3 channels.*got 1"):
+        apply(v.Color(2), unit(noise((9, 14, 1))))
+
+
 # What every view promises
 
 
@@ -263,11 +308,11 @@ def test_names(view, name):
 # Named sets
 
 
-@pytest.mark.parametrize("name", ["FLIP", "SHIFT_SIX", "FIVE_CROP", "TEN_CROP"])
+@pytest.mark.parametrize("name", ["FLIP", "SHIFT_SIX", "FIVE_CROP", "TEN_CROP", "TWELVE"])
 def test_named_sets_hold_distinct_views_in_one_model(name):
-    views, images = getattr(v, name), unit(noise(seed=7))
+    views, images = getattr(v, name), 0.2 + 0.6 * unit(noise(seed=7))
     for one, other in combinations([apply(view, images) for view in views], 2):
-        assert np.abs(one - other).max() > 0.1
+        assert np.abs(one - other).max() > 0.05
     assert v.check_views(views) == views
     assert len(model_of(views).outputs) == len(views)
 
@@ -293,6 +338,12 @@ def test_crops_are_the_padded_images_centre_and_corners():
         np.testing.assert_array_equal(apply(view, images), expected)
     for view, expected in zip(v.TEN_CROP, five + [e[:, :, ::-1] for e in five], strict=True):
         np.testing.assert_array_equal(apply(view, images), expected)
+
+
+def test_twelve_are_the_papers_candidates():
+    names = "identity rotate_-20 rotate_20 zoom_0.8 zoom_1.2 autocontrast sharpness_0.2 "
+    names += "sharpness_0.5 sharpness_3 sharpness_4 color_0.5 color_2"
+    assert [view.name for view in v.TWELVE] == names.split()
 
 
 def test_compose_applies_left_to_right():

@@ -293,6 +293,81 @@ class Contrast(View):
 
 
 @_register
+class Autocontrast(View):
+    """Each channel of each image stretched so that its darkest value is 0 and its brightest 1.
+
+    A channel of one value stays as it is. The same as Pillow's ``ImageOps.autocontrast``, without
+    its rounding to 8 bits.
+    """
+
+    def transform(self, images):
+        """Subtract the minimum and divide by the range."""
+        low = ops.min(images, axis=(1, 2), keepdims=True)
+        spread = ops.max(images, axis=(1, 2), keepdims=True) - low
+        flat = spread <= 0
+        return (images - ops.where(flat, 0.0, low)) / ops.where(flat, 1.0, spread)
+
+
+@_register
+class Sharpness(View):
+    """Detail weakened or exaggerated, then clipped to [0, 1].
+
+    Detail is the difference between a pixel and its smoothed version, by a 3x3 filter of weights 1
+    around a 5. Pixels on the image's edge are not smoothed, so they stay as they are. The same as
+    Pillow's ``ImageEnhance.Sharpness``, without its rounding to 8 bits.
+
+    Parameters
+    ----------
+    factor : float
+        0 or above. 0 gives the smoothed image, 1 the image itself, more than 1 sharpens.
+    """
+
+    def __init__(self, factor: float, **kwargs):
+        super().__init__({"factor": factor}, **kwargs)
+        if factor < 0:
+            raise ValueError(f"factor must be 0 or above, got {factor}. 3 sharpens, 0.5 blurs.")
+
+    def transform(self, images):
+        """Add (factor - 1) times the detail, and clip."""
+        rows = images[:, :-2] + images[:, 1:-1] + images[:, 2:]
+        block = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
+        inner = images[:, 1:-1, 1:-1]
+        detail = inner - (block + 4 * inner) / 13
+        detail = ops.pad(detail, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        return ops.clip(images + (self.factor - 1) * detail, 0, 1)
+
+
+@_register
+class Color(View):
+    """Distances from grey multiplied, then clipped to [0, 1].
+
+    The grey of a pixel is its luma, 0.299 red + 0.587 green + 0.114 blue. The same as Pillow's
+    ``ImageEnhance.Color``, without its rounding to 8 bits. Images must have three channels.
+
+    Parameters
+    ----------
+    factor : float
+        0 or above. 0 gives a grey image, 1 the image itself, more than 1 stronger colours.
+    """
+
+    def __init__(self, factor: float, **kwargs):
+        super().__init__({"factor": factor}, **kwargs)
+        if factor < 0:
+            raise ValueError(f"factor must be 0 or above, got {factor}. 2 colours more, 0.5 less.")
+
+    def transform(self, images):
+        """(x - grey) * factor + grey, clipped."""
+        if images.shape[-1] != 3:
+            raise ValueError(
+                f"{self.name} needs images of 3 channels (red, green, blue), got "
+                f"{images.shape[-1]}. Leave it out for other images."
+            )
+        red, green, blue = images[..., :1], images[..., 1:2], images[..., 2:]
+        grey = 0.299 * red + 0.587 * green + 0.114 * blue
+        return ops.clip(images * self.factor + grey * (1 - self.factor), 0, 1)
+
+
+@_register
 class Compose(View):
     """Views applied one after the other.
 
@@ -366,7 +441,8 @@ def check_views(
         views whose outputs differ nowhere by 1e-6 or more.
     """
     views = _as_views(views)
-    probe = np.random.default_rng(0).random((1, *image_shape), dtype="float32")
+    # Between 0.2 and 0.8: on an image that fills the range, stretching its contrast does nothing.
+    probe = 0.2 + 0.6 * np.random.default_rng(0).random((1, *image_shape), dtype="float32")
     outputs = [ops.convert_to_numpy(view(probe)) for view in views]
     for (one, a), (other, b) in combinations(zip(views, outputs, strict=True), 2):
         if one.name == other.name:
@@ -397,3 +473,11 @@ SHIFT_SIX_WEIGHTS = (0.25, 0.25, 0.125, 0.125, 0.125, 0.125)
 # Centre and corners of the image padded by 2 pixels a side, which suits 32 x 32.
 FIVE_CROP = (_IDENTITY, *(Shift(dx, dy) for dy in (2, -2) for dx in (2, -2)))
 TEN_CROP = (*FIVE_CROP, _MIRROR, *_mirrored(FIVE_CROP[1:]))
+
+# The candidates of Kim, Kim and Kim, NeurIPS 2020 (arXiv 2010.11422), section 4: each alone.
+TWELVE = (
+    _IDENTITY,
+    *(Rotate(-20), Rotate(20), Zoom(0.8), Zoom(1.2), Autocontrast()),
+    *(Sharpness(0.2), Sharpness(0.5), Sharpness(3), Sharpness(4)),
+    *(Color(0.5), Color(2)),
+)
