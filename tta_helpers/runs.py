@@ -253,11 +253,13 @@ def run_workbook(given: Mapping[str, Any], name: str) -> None:
     print(f"Data: {data.provenance}")
     finished = _read_keys(folder)
     key = _digest(
-        data.fingerprint, *(p.read_text() for p in sorted(Path(__file__).parent.glob("*.py")))
+        data.fingerprint,
+        *(p.read_text("utf-8") for p in sorted(Path(__file__).parent.glob("*.py"))),
     )
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
-        changed = {k: v for k, v in parameters[path].items() if v != declared_parameters(path)[k]}
+        defaults = declared_parameters(path)
+        changed = {k: v for k, v in parameters[path].items() if v != defaults[k]}
         key = _digest(key, *(cell.source for cell in notebook.cells), json.dumps(changed))
         if (folder / path.name).is_file() and finished.get(path.stem) == _state(folder, path, key):
             print(f"{path.stem}: up to date")
