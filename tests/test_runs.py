@@ -136,6 +136,17 @@ def test_record_is_whole_or_absent(workbook):
         runs.read_record("runs/x", "02_two")
 
 
+def test_models_of_other_images_are_refused(workbook):
+    with pytest.raises(runs.RunError, match="run notebook 01_one first"):
+        runs.require("runs/x", "01_one", workbook.data)
+    values = {"dataset": "auto", "run_dir": "runs/x", "copies": 7, "rate": 0.5, "log": ""}
+    runs.Record("01_one", "runs/x", values, workbook.data).save({}, {})
+    runs.require("runs/x", "01_one", workbook.data)
+    other = Dataset(**{**vars(workbook.data), "fingerprint": "beef", "provenance": "Ten others."})
+    with pytest.raises(runs.RunError, match=r"Then: Nine images.*\nNow: Ten others"):
+        runs.require("runs/x", "01_one", other)
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     runs.write_whole(tmp_path / "result.json", "old")
 

@@ -155,6 +155,24 @@ def read_record(run_dir: str | Path, notebook: str) -> dict[str, Any]:
         raise RunError(f"{path} is not a result record ({error}); run {notebook} again.") from error
 
 
+def require(run_dir: str | Path, notebook: str, dataset: Dataset) -> None:
+    """Check that an earlier notebook ran there on the same images.
+
+    Raises
+    ------
+    RunError
+        If it left no record, or one of other images: models of one data set would be judged on
+        another.
+    """
+    before = read_record(run_dir, notebook)["dataset"]
+    if before["fingerprint"] != dataset.fingerprint:
+        raise RunError(
+            f"In {run_dir}, notebook {notebook} ran on other images.\n"
+            f"Then: {before['provenance']}\nNow: {dataset.provenance}\n"
+            "Set dataset, n_train, n_test, seed and CIFAR10_DIR as they were, or run it again."
+        )
+
+
 def _plain(value: Any) -> Any:
     """Turn NumPy numbers and arrays into what JSON knows."""
     return value.tolist()
