@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from tta_helpers import corruptions as c
 from tta_helpers.data import DataError
@@ -76,6 +76,38 @@ def test_names_are_those_of_the_release():
     assert c.SEEN == SEEN
     assert c.HELD_OUT == HELD_OUT
     assert c.SEVERITIES == (1, 2, 3, 4, 5)
+
+
+def test_every_corruption_is_either_seen_or_held_out():
+    with pytest.raises(ValueError, match="unknown corruption") as caught:
+        c.corrupt(flat(0.5, 1), "rain", 1)
+    accepted = str(caught.value).split("use one of ")[1].split(", ")
+    assert (len(c.SEEN), len(c.HELD_OUT), len(accepted)) == (15, 4, 19)
+    assert sorted(c.SEEN + c.HELD_OUT) == sorted(accepted)
+    assert list(c.GROUPS) == ["noise", "blur", "weather", "digital"]
+    assert [len(names) for names in c.GROUPS.values()] == [3, 4, 4, 4]
+    assert sum(c.GROUPS.values(), ()) == SEEN
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("fog", ["fog"]),
+        (" spatter  noise ", ["spatter", "gaussian_noise", "shot_noise", "impulse_noise"]),
+        ("fog weather fog", ["fog", "snow", "frost", "brightness"]),
+        ("noise blur weather digital", list(SEEN)),
+        (" ".join(HELD_OUT), list(HELD_OUT)),
+    ],
+)
+def test_a_text_names_corruptions_and_groups_each_once(words, names):
+    assert c.named(words) == tuple(names)
+
+
+@pytest.mark.parametrize("words", ["fog rain", "", "  ", "fog,frost", "Fog"])
+def test_a_text_that_names_no_corruption_is_named(words):
+    message = re.escape(f"corruptions are {words!r}: name one or more, with spaces, of noise, blur")
+    with pytest.raises(ValueError, match=message):
+        c.named(words)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -623,3 +655,95 @@ def test_archives_and_missing_files_are_refused(released):
         c.load_cifar10c(released, PAIR)
     with pytest.raises(DataError, match="gone is not a folder: name the unpacked"):
         c.load_cifar10c(released / "gone")
+
+
+# One corruption an image, and copies of all
+
+
+@pytest.fixture(scope="module")
+def eight_bit_photos():
+    return make_sample(30, 2)[0]
+
+
+def within_chance(count, n, p):
+    """Whether a count is as likely as one in a million."""
+    return stats.binomtest(int(count), n, p).pvalue > 1e-6
+
+
+def test_each_image_gets_what_was_drawn_for_it(eight_bit_photos):
+    corrupted, drawn = c.corrupt_at_random(eight_bit_photos, seed=4, clean=0.2)
+    assert (corrupted.shape, corrupted.dtype) == (eight_bit_photos.shape, np.uint8)
+    assert (drawn.shape, np.issubdtype(drawn.dtype, np.integer)) == ((30,), True)
+    assert min(drawn) == -1
+    assert len(set(drawn)) > 8
+    floats = eight_bit_photos.astype("float32") / 255
+    for row, k in enumerate(drawn):
+        candidates = [eight_bit_photos[row]]
+        if k >= 0:
+            images = floats[row : row + 1]
+            candidates = [c.corrupt(images, SEEN[k], s, 4, [row])[0] for s in c.SEVERITIES]
+            candidates = [eight_bit(image) for image in candidates]
+        assert any(np.array_equal(corrupted[row], image) for image in candidates), (row, k)
+
+
+@pytest.mark.parametrize(("chance", "clean"), [({}, 1 / 6), ({"clean": 0.6}, 0.6)])
+def test_clean_images_and_every_name_have_their_share(chance, clean):
+    images, n = np.full((3000, 4, 4, 3), 90, np.uint8), 3000
+    _, drawn = c.corrupt_at_random(images, seed=2, **chance)
+    assert within_chance((drawn == -1).sum(), n, clean)
+    counts = np.bincount(drawn[drawn >= 0], minlength=15)
+    assert len(counts) == 15
+    assert all(within_chance(count, n, (1 - clean) / 15) for count in counts)
+
+
+def test_every_severity_has_its_share():
+    """On one grey, the five severities of brightness are five greys."""
+    images = np.full((2000, 4, 4, 3), 51, np.uint8)
+    corrupted, drawn = c.corrupt_at_random(images, ("fog", "brightness"), clean=0)
+    assert set(drawn) == {0, 1}
+    greys, counts = np.unique(corrupted[drawn == 1, 0, 0, 0], return_counts=True)
+    np.testing.assert_allclose(greys / 255, 0.2 + np.array([0.05, 0.1, 0.15, 0.2, 0.3]), atol=0.003)
+    assert all(within_chance(count, 2000, 0.1) for count in counts)
+
+
+def test_all_or_none_of_the_images_are_clean(eight_bit_photos):
+    corrupted, drawn = c.corrupt_at_random(eight_bit_photos, clean=1)
+    np.testing.assert_array_equal(corrupted, eight_bit_photos)
+    np.testing.assert_array_equal(drawn, np.full(30, -1))
+    assert c.corrupt_at_random(eight_bit_photos, clean=0)[1].min() >= 0
+
+
+def test_random_corruptions_follow_the_seed_and_leave_the_images_alone(eight_bit_photos):
+    images = eight_bit_photos.copy()
+    images.flags.writeable = False  # as a memory map may be
+    first, again, other = (c.corrupt_at_random(images, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert (first[1] != other[1]).any()
+    np.testing.assert_array_equal(images, eight_bit_photos)
+
+
+def test_copies_have_the_form_of_the_released_ones(released, eight_bit_photos):
+    theirs, _ = c.load_cifar10c(released, PAIR)
+    ours = c.corrupted_copies(eight_bit_photos[:5], PAIR)
+    assert list(ours) == list(theirs)
+    for key, block in ours.items():
+        assert (block.shape, block.dtype) == (theirs[key].shape, theirs[key].dtype)
+
+
+def test_copies_are_all_corruptions_of_all_images(eight_bit_photos):
+    images = eight_bit_photos[:3].copy()
+    copies = c.corrupted_copies(images, seed=6)
+    assert set(copies) == {(name, severity) for name in ALL for severity in c.SEVERITIES}
+    for (name, severity), block in copies.items():
+        expected = eight_bit(c.corrupt(images / np.float32(255), name, severity, 6))
+        np.testing.assert_array_equal(block, expected)
+    np.testing.assert_array_equal(images, eight_bit_photos[:3])
+
+
+def test_bad_names_and_seeds_are_named_here_too(eight_bit_photos):
+    for corrupting in (c.corrupted_copies, c.corrupt_at_random):
+        with pytest.raises(ValueError, match="unknown corruption 'rain'"):
+            corrupting(eight_bit_photos, ("rain",))
+    with pytest.raises(ValueError, match="seed is -1"):
+        c.corrupted_copies(eight_bit_photos, seed=-1)

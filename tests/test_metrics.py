@@ -1,5 +1,7 @@
 """Metrics against SciPy, scikit-learn and hand counts."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -122,3 +124,96 @@ def test_labels_and_scores_must_belong_together():
         metrics.accuracy(np.zeros(3, int), np.ones((4, 2)))
     with pytest.raises(ValueError, match="at least one image"):
         metrics.accuracy(np.zeros(0, int), np.ones((0, 2)))
+
+
+# Images measured many times
+
+
+def test_image_interval_by_hand():
+    mean, low, high = metrics.image_interval([0.2, 0.4, 0.6, 0.0])
+    assert mean == pytest.approx(0.3)
+    assert 0.0 <= low < 0.3 < high <= 0.6
+    reduction, *_ = metrics.image_interval([0.2, 0.0, 0.4, 0.0], [0.4, 0.2, 0.4, 0.2])
+    assert reduction == pytest.approx(1 - 0.6 / 1.2)
+    worse, *_ = metrics.image_interval([3, 1], [1, 1])
+    assert worse == pytest.approx(-1)
+
+
+@pytest.fixture
+def errors():
+    """Shares of wrong answers of 300 images, before and after a change that helps most."""
+    rng = np.random.default_rng(0)
+    before = rng.beta(0.6, 1.2, 300)
+    return before, np.clip(before - rng.normal(0.05, 0.1, 300), 0, 1)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.8])
+@pytest.mark.parametrize("relative", [False, True])
+def test_image_interval_is_scipys_bootstrap(errors, relative, level):
+    before, after = errors
+
+    def statistic(a, b, axis):
+        return 1 - a.mean(axis=axis) / b.mean(axis=axis) if relative else a.mean(axis=axis)
+
+    _, low, high = metrics.image_interval(
+        after, before if relative else None, level=level, n_resamples=20_000
+    )
+    theirs = stats.bootstrap(
+        (after, before),
+        statistic,
+        paired=True,
+        method="percentile",
+        confidence_level=level,
+        n_resamples=20_000,
+        batch=2000,
+        rng=1,
+    ).confidence_interval
+    sampling_error = 0.03 * (theirs.high - theirs.low)
+    np.testing.assert_allclose([low, high], theirs, atol=sampling_error)
+
+
+def test_image_interval_keeps_pairs_together(errors):
+    """The same reduction of every image is certain, however much the images differ."""
+    before, _ = errors
+    np.testing.assert_allclose(metrics.image_interval(0.7 * before, before), [0.3] * 3)
+
+
+def test_image_interval_is_drawn_from_its_seed(errors):
+    first, again, other = (metrics.image_interval(*errors, seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first[0] == other[0]
+    assert first[1:] != other[1:]
+
+
+def test_image_interval_names_what_does_not_fit():
+    for values in ([], np.ones((3, 2)), 0.5):
+        message = re.escape(f"values has shape {np.shape(values)}")
+        with pytest.raises(ValueError, match=message):
+            metrics.image_interval(values)
+    with pytest.raises(ValueError, match="shape"):
+        metrics.image_interval([0.1, 0.2, 0.3], [0.1, 0.2])
+    with pytest.raises(ValueError, match="makes no errors"):
+        metrics.image_interval([0.1, 0.2], [0.0, 0.0])
+
+
+def test_rank_correlation_is_scipys_row_by_row():
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(40, 12))
+    second = first + rng.normal(size=(40, 12))
+    tied = rng.integers(0, 4, (40, 12))
+    for a, b in ((first, second), (first, tied), (tied, np.roll(tied, 1, axis=0))):
+        expected = [stats.spearmanr(x, y).statistic for x, y in zip(a, b, strict=True)]
+        np.testing.assert_allclose(metrics.rank_correlation(a, b), expected)
+
+
+def test_rank_correlation_of_equal_values_is_nothing():
+    flat, rising = [[5, 5, 5]], [[1, 2, 9]]
+    rows = metrics.rank_correlation(flat + flat + rising + rising, rising + flat + flat + rising)
+    np.testing.assert_allclose(rows, [0, 0, 0, 1])
+
+
+def test_rank_correlation_names_shapes_that_do_not_fit():
+    for first, second in (((3, 4), (3, 5)), ((4,), (4,)), ((3, 1), (3, 1))):
+        message = re.escape(f"shapes {first} and {second} must be one")
+        with pytest.raises(ValueError, match=message):
+            metrics.rank_correlation(np.ones(first), np.ones(second))

@@ -24,8 +24,17 @@ from PIL import Image
 from scipy import ndimage
 
 from tta_helpers.data import DataError
+from tta_helpers.progress import progress
 
 SEVERITIES = (1, 2, 3, 4, 5)
+GROUPS = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "weather": ("snow", "frost", "fog", "brightness"),
+    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+}
+SEEN = tuple(name for names in GROUPS.values() for name in names)
+HELD_OUT = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 LUMA = np.float32([0.299, 0.587, 0.114])  # weights of red, green and blue in grey (BT.601)
 ICE = np.float32([0.86, 0.94, 1.0])
 WATER = np.float32([175, 238, 238]) / 255
@@ -93,6 +102,94 @@ def corrupt(
     else:
         corrupted = corruption.function(images, *constants)
     return np.clip(corrupted, 0, 1).astype(np.float32, copy=False)
+
+
+def named(words: str) -> tuple[str, ...]:
+    """Return the corruptions that a text names, each once: single names or `GROUPS`, with spaces.
+
+    Raises
+    ------
+    ValueError
+        For a word that names neither, and for a text that names nothing.
+    """
+    known = {**GROUPS, **{name: (name,) for name in _CORRUPTIONS}}
+    unknown = [word for word in words.split() if word not in known]
+    if unknown or not words.split():
+        raise ValueError(
+            f"corruptions are {words!r}: name one or more, with spaces, of {', '.join(known)}"
+        )
+    return tuple(dict.fromkeys(name for word in words.split() for name in known[word]))
+
+
+def corrupt_at_random(
+    images: np.ndarray, names: Sequence[str] = SEEN, seed: int = 0, clean: float = 1 / 6
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corrupt each image by one corruption at a random severity, or leave it as it is.
+
+    Parameters
+    ----------
+    images
+        (n, h, w, 3) uint8.
+    names
+        The corruptions to draw from, all with equal chance.
+    seed
+        At least 0; draws who gets what, and the corruptions themselves.
+    clean
+        Chance that an image is left clean, in [0, 1]. 1/6 treats clean as a sixth severity; the
+        release of Kim, Kim and Kim 2020 leaves 0.6.
+
+    Returns
+    -------
+    corrupted : uint8 array, the shape of `images`
+    drawn : integer array (n,)
+        Position in `names` of each image's corruption, -1 where it was left clean.
+    """
+    _check_eight_bit(images)
+    if not 0 <= clean <= 1 or not names:
+        raise ValueError(f"clean is {clean} and names are {names}: pass a share and some names")
+    n, rng = len(images), np.random.default_rng(seed)
+    cell = np.where(rng.random(n) < clean, -1, rng.integers(0, 5 * len(names), n))
+    corrupted = np.array(images)
+    for k in progress(np.setdiff1d(cell, [-1]), desc="corrupt images"):
+        rows = np.flatnonzero(cell == k)
+        batch = images[rows].astype(np.float32) / 255
+        corrupted[rows] = _eight_bit(corrupt(batch, names[k // 5], k % 5 + 1, seed, rows))
+    return corrupted, cell // 5
+
+
+def corrupted_copies(
+    images: np.ndarray, names: Sequence[str] = SEEN + HELD_OUT, seed: int = 0
+) -> dict[tuple[str, int], np.ndarray]:
+    """Return a copy of all images for each corruption and severity, as `load_cifar10c` does.
+
+    Parameters
+    ----------
+    images
+        (n, h, w, 3) uint8.
+    names
+        The corruptions.
+    seed
+        At least 0.
+
+    Returns
+    -------
+    dict
+        For each (name, severity) the (n, h, w, 3) uint8 images.
+    """
+    _check_eight_bit(images)
+    floats = images.astype(np.float32) / 255
+    cells = [(name, severity) for name in names for severity in SEVERITIES]
+    bar = progress(cells, desc="corrupt images")
+    return {(name, s): _eight_bit(corrupt(floats, name, s, seed)) for name, s in bar}
+
+
+def _check_eight_bit(images: np.ndarray) -> None:
+    if images.dtype != np.uint8:
+        raise ValueError(f"images are {images.dtype}: pass uint8 values from 0 to 255")
+
+
+def _eight_bit(images: np.ndarray) -> np.ndarray:
+    return np.rint(images * 255).astype(np.uint8)
 
 
 def _checked(images) -> np.ndarray:
@@ -392,8 +489,7 @@ def jpeg_compression(images, quality):
 
 
 def _through_pillow(images: np.ndarray, change: Callable[[Image.Image], Image.Image]) -> np.ndarray:
-    eight_bit = np.rint(images * 255).astype(np.uint8)
-    changed = [np.asarray(change(Image.fromarray(image))) for image in eight_bit]
+    changed = [np.asarray(change(Image.fromarray(image))) for image in _eight_bit(images)]
     return np.stack(changed).astype(np.float32) / 255
 
 
@@ -489,7 +585,6 @@ _CORRUPTIONS = {
         saturate, ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)), random=False
     ),
 }
-SEEN, HELD_OUT = tuple(_CORRUPTIONS)[:15], tuple(_CORRUPTIONS)[15:]
 
 
 # The released files

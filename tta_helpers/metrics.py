@@ -152,6 +152,73 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     return centre, centre - half_width, centre + half_width
 
 
+def image_interval(
+    values: np.ndarray,
+    baseline: np.ndarray | None = None,
+    *,
+    level: float = 0.95,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Return a mean over images with its bootstrap interval: mean, low, high.
+
+    For many measurements of the same images, such as an image's right and wrong answers under every
+    corruption: average them to one value an image first, because images are what is resampled, not
+    cells (CIFAR-10-C's cells all show the same images).
+
+    Parameters
+    ----------
+    values
+        One value an image, shape (images,), such as its share of wrong answers.
+    baseline
+        The same images' values before a change. With it the result is the relative reduction of
+        the mean, 1 - mean(values) / mean(baseline), and both are resampled together.
+    level, n_resamples, seed
+        Coverage of the percentile interval, bootstrap resamples, and the seed that draws them.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the baseline's mean is zero.
+    """
+    columns = [np.asarray(v, dtype=np.float64) for v in (values, baseline) if v is not None]
+    if columns[0].ndim != 1 or not columns[0].size or columns[0].shape != columns[-1].shape:
+        shapes = " and ".join(str(column.shape) for column in columns)
+        raise ValueError(f"values have shape {shapes}; give one value for each image.")
+    pair = np.stack(columns)
+    if baseline is not None and not pair[1].mean():
+        raise ValueError("The baseline makes no errors; there is nothing to reduce.")
+
+    def statistic(means: np.ndarray) -> np.ndarray:
+        if baseline is None:
+            return means[0]
+        return 1 - np.divide(means[0], means[1], out=np.ones_like(means[0]), where=means[1] > 0)
+
+    n, rng = pair.shape[1], np.random.default_rng(seed)
+    draws = (rng.integers(0, n, n) for _ in range(n_resamples))
+    resampled = statistic(np.stack([pair[:, rows].mean(axis=1) for rows in draws], axis=1))
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return float(statistic(pair.mean(axis=1))), float(low), float(high)
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return Spearman's correlation of each row of two arrays (images, views): (images,).
+
+    Ties get their mean rank. A row in which all values are equal has no order: its correlation
+    is 0.
+    """
+    first, second = np.asarray(first), np.asarray(second)
+    if first.shape != second.shape or first.ndim != 2 or first.shape[1] < 2:
+        raise ValueError(
+            f"shapes {first.shape} and {second.shape} must be one (images, views), 2 views or more."
+        )
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError("Values that are not finite have no rank; has the training diverged?")
+    a, b = (stats.rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (first, second))
+    scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return np.divide((a * b).sum(axis=1), scale, out=np.zeros(len(a)), where=scale > 0)
+
+
 def verdict(low: float, high: float) -> str:
     """Return what an interval of a gain allows one to say: helps, hurts or no clear effect."""
     if low > 0:

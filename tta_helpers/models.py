@@ -1,14 +1,17 @@
 """The workbook's networks, how they are fitted, and what one forward pass costs."""
 
+import math
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from tta_helpers.corruptions import corrupt_at_random
 from tta_helpers.progress import progress
 
 FIT = {"epochs": 3, "batch_size": 128}
 """The tutorial's fit settings."""
+AUGMENTATIONS = ("none", "flip_shift", "augmix", "corruptions", "cutmix")
 
 
 def baseline_cnn(
@@ -59,6 +62,122 @@ def baseline_cnn(
     return model
 
 
+def wide_resnet(
+    depth: int = 40,
+    width: int = 2,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    n_classes: int = 10,
+    steps: int | None = None,
+) -> keras.Model:
+    """Return a wide residual network, compiled as in its paper: SGD with Nesterov momentum.
+
+    Zagoruyko and Komodakis, BMVC 2016: a 3x3 convolution, then three groups of pre-activation
+    blocks with 16, 32 and 64 times `width` filters, the second and third group at half the
+    resolution of the one before; average pooling and a softmax. 40-2 is the target network of Kim,
+    Kim and Kim 2020. Images are floats in [0, 1], labels one-hot.
+
+    Parameters
+    ----------
+    depth
+        6 n + 4, for n blocks of two convolutions a group.
+    width
+        Factor on the number of filters, at least 1.
+    input_shape, n_classes
+        As `baseline_cnn`'s.
+    steps
+        Training steps in which the learning rate falls from 0.1 to 0 along a cosine; without it,
+        the rate stays.
+    """
+    blocks, rest = divmod(depth - 4, 6)
+    if rest or blocks < 1 or width < 1:
+        raise ValueError(
+            f"depth is {depth} and width is {width}; depth must be 10, 16, 22, 28, 34, 40 ... and "
+            "width at least 1."
+        )
+    layers = keras.layers
+    plain = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
+
+    def activated(x):
+        return layers.ReLU()(layers.BatchNormalization()(x))
+
+    inputs = keras.Input(input_shape)
+    x = layers.Conv2D(16, 3, **plain)(layers.Rescaling(4, offset=-2)(inputs))
+    for filters, group_stride in ((16 * width, 1), (32 * width, 2), (64 * width, 2)):
+        for block in range(blocks):
+            stride = 1 if block else group_stride
+            before = activated(x)
+            inner = activated(layers.Conv2D(filters, 3, stride, **plain)(before))
+            residual = layers.Conv2D(filters, 3, **plain)(inner)
+            if x.shape[-1] != filters:
+                x = layers.Conv2D(filters, 1, stride, **plain)(before)
+            x = layers.Add()([x, residual])
+    x = layers.GlobalAveragePooling2D()(activated(x))
+    outputs = layers.Dense(n_classes, activation="softmax")(x)
+    model = keras.Model(inputs, outputs, name=f"wide_resnet_{depth}_{width}")
+    rate = keras.optimizers.schedules.CosineDecay(0.1, steps) if steps else 0.1
+    optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+class Augmented(keras.utils.PyDataset):
+    """Batches of augmented images and one-hot labels, in a new order every epoch.
+
+    Parameters
+    ----------
+    images
+        uint8, shape (n, height, width, 3).
+    labels
+        One-hot, shape (n, classes).
+    augmentation
+        "flip_shift": mirrored at random and shifted by up to an eighth. "augmix": Keras' layer
+        AugMix, without the operations that CIFAR-10-C also holds. It differs from its model
+        (Hendrycks et al. 2020): there is no consistency loss, operations are drawn once a batch,
+        and rotations and shifts go one way only. "corruptions": the seen corruptions, drawn anew
+        every epoch, then AugMix, after AugMix+ of Kim, Kim and Kim 2020. "cutmix": CutMix (Yun et
+        al. 2019).
+    batch_size, seed
+        Images a batch; what the order and the augmentations are drawn from.
+    """
+
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, augmentation: str, batch_size: int, seed: int
+    ):
+        super().__init__()
+        self._clean, self._labels, self._batch_size = images, labels, batch_size
+        self._augmentation, self._seed, self._epoch = augmentation, seed, -1
+        layers = keras.layers
+        flip = layers.RandomFlip("horizontal", seed=seed)
+        shift = layers.RandomTranslation(0.125, 0.125, seed=seed + 1)
+        augmix = layers.AugMix(value_range=(0, 1), all_ops=False, seed=seed)
+        self._layers = {
+            "flip_shift": [flip, shift],
+            "augmix": [augmix],
+            "corruptions": [augmix],
+            "cutmix": [layers.CutMix(factor=(1.0, 1.0), seed=seed)],
+        }[augmentation]
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        """Draw the next epoch's order, and its corruptions."""
+        self._epoch += 1
+        stream = self._seed + 1000 * self._epoch
+        self._order = np.random.default_rng(stream).permutation(len(self._clean))
+        self._images = self._clean
+        if self._augmentation == "corruptions":
+            self._images, _ = corrupt_at_random(self._clean, seed=stream)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._order) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        batch = {"images": np.float32(self._images[rows]) / 255, "labels": self._labels[rows]}
+        for layer in self._layers:
+            batch = layer(batch, training=True)
+        return batch["images"], batch["labels"]
+
+
 class ProgressBar(keras.callbacks.Callback):
     """A progress bar for `model.fit`, one step a batch."""
 
@@ -83,6 +202,8 @@ def fit(
     epochs: int = FIT["epochs"],
     batch_size: int = FIT["batch_size"],
     validation_data: tuple[np.ndarray, np.ndarray] | None = None,
+    augmentation: str = "none",
+    seed: int = 0,
 ) -> dict[str, list[float]]:
     """Fit a compiled model with a progress bar and return its history, one value an epoch.
 
@@ -91,14 +212,26 @@ def fit(
     model
         A model compiled for one-hot labels.
     images
-        Floats in [0, 1], shape (n, height, width, channels).
+        Floats in [0, 1], shape (n, height, width, channels); uint8 with an augmentation.
     labels
         Integers in [0, classes), shape (n,).
     epochs, batch_size
         The tutorial's 3 and 128 unless told.
     validation_data
         Images and integer labels to evaluate after every epoch.
+    augmentation
+        "none", or what `Augmented` does to every batch: "flip_shift", "augmix", "corruptions" or
+        "cutmix".
+    seed
+        For the augmentation.
+
+    Raises
+    ------
+    ValueError
+        For an unknown augmentation.
     """
+    if augmentation not in AUGMENTATIONS:
+        raise ValueError(f"augmentation is {augmentation!r}; use one of {AUGMENTATIONS}.")
     n_classes = model.output_shape[-1]
 
     def one_hot(integers: np.ndarray) -> np.ndarray:
@@ -106,11 +239,13 @@ def fit(
 
     if validation_data is not None:
         validation_data = (validation_data[0], one_hot(validation_data[1]))
+    what = {"x": images, "y": one_hot(labels), "batch_size": batch_size}
+    if augmentation != "none":
+        keras.utils.set_random_seed(seed)  # AugMix and the order of batches draw from it
+        what = {"x": Augmented(images, one_hot(labels), augmentation, batch_size, seed)}
     history = model.fit(
-        images,
-        one_hot(labels),
+        **what,
         epochs=epochs,
-        batch_size=batch_size,
         validation_data=validation_data,
         verbose=0,
         callbacks=[ProgressBar()],
@@ -123,7 +258,8 @@ def multiply_adds(model: keras.Model) -> list[tuple[str, tuple, int, int]]:
 
     Only convolutions and dense layers count; normalisation, pooling and activations are a small
     part of a network's work. A convolution does kernel area x input channels x output channels
-    multiply-adds at every output position, a dense layer inputs x outputs.
+    multiply-adds at every output position (one output channel if depthwise), a dense layer inputs x
+    outputs.
 
     Returns
     -------
@@ -133,7 +269,7 @@ def multiply_adds(model: keras.Model) -> list[tuple[str, tuple, int, int]]:
     for layer in model.layers:
         shape = tuple(layer.output.shape[1:])
         work = 0
-        if isinstance(layer, keras.layers.Conv2D):
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
             work = int(np.prod(layer.kernel.shape)) * shape[0] * shape[1]
         elif isinstance(layer, keras.layers.Dense):
             work = int(np.prod(layer.kernel.shape))

@@ -11,7 +11,7 @@ import numpy as np
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from tta_helpers.metrics import PairedComparison
+from tta_helpers.metrics import PairedComparison, verdict
 
 _GREY = "#666666"
 
@@ -52,22 +52,25 @@ def image_grid(
     images
         Shape (n, height, width, 3), uint8 or floats in [0, 1].
     titles
-        One short text an image, shown above it.
+        One short text an image, shown above it; those for the first row alone will do.
     columns
         Images a row.
     row_labels
         One text a row, shown at its left.
     """
     rows = max(1, -(-len(images) // columns))
-    lines = max((title.count("\n") + 1 for title in titles), default=0) if titles else 0
-    size = (max(columns, 4) * 0.95 + (0.9 if row_labels else 0), rows * (0.9 + 0.2 * lines) + 0.25)
+    titles = titles or []
+    lines = max((title.count("\n") + 1 for title in titles), default=0)
+    titled_rows = -(-len(titles) // columns)
+    height = 0.9 * rows + 0.2 * lines * titled_rows + 0.25
+    size = (max(columns, 4) * 0.95 + (0.9 if row_labels else 0), height)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for k, axis in enumerate(axes.flat):
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
         if k < len(images):
             axis.imshow(images[k])
-            if titles:
+            if k < len(titles):
                 axis.set_title(titles[k], fontsize=8)
     for label, axis in zip(row_labels or [], axes[:, 0], strict=False):
         axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
@@ -163,19 +166,74 @@ def matrix(
     return _noted(figure, note)
 
 
-def gains(comparisons: Mapping[str, PairedComparison], note: str = "") -> Figure:
-    """Draw each comparison's gain in percentage points with its 95 % interval, first on top."""
-    names = list(comparisons)
+def gains(
+    changes: Mapping[str, PairedComparison | tuple[float, float, float]], note: str = ""
+) -> Figure:
+    """Draw each gain in percentage points with its 95 % interval, first on top.
+
+    A change is a comparison, or a gain and the ends of its interval, as shares.
+    """
+    names = list(changes)
     figure, axis = plt.subplots(figsize=(7, 1 + 0.3 * len(names)))
-    for y, name in enumerate(names):
-        c = comparisons[name]
-        colour = {"helps": "C0", "hurts": "C1", "no clear effect": _GREY}[c.verdict]
-        axis.plot([100 * c.low, 100 * c.high], [y, y], color=colour)
-        axis.plot(100 * c.gain, y, "o", color=colour)
+    for y, change in enumerate(changes.values()):
+        if isinstance(change, PairedComparison):
+            change = (change.gain, change.low, change.high)
+        gain, low, high = (100 * value for value in change)
+        colour = {"helps": "C0", "hurts": "C1", "no clear effect": _GREY}[verdict(low, high)]
+        axis.plot([low, high], [y, y], color=colour)
+        axis.plot(gain, y, "o", color=colour)
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set_xlabel("gain in accuracy (percentage points), 95 % interval")
+    return _noted(figure, note)
+
+
+def followed(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    scores: np.ndarray,
+    losses: np.ndarray,
+    right: np.ndarray,
+    choice: Sequence[int],
+    texts: Sequence[str],
+    note: str = "",
+) -> Figure:
+    """Follow images through a loss predictor: image, scores against true losses, chosen view.
+
+    Parameters
+    ----------
+    pairs
+        For each image, the image and its chosen view, (height, width, 3) in [0, 1] or uint8.
+    scores, losses
+        Predicted scores and true losses, shape (images, views).
+    right
+        Whether the target is right on each view, shape (images, views).
+    choice
+        The view that is taken for each image.
+    texts
+        One line an image, above its row.
+    """
+    n = len(pairs)
+    figure, axes = plt.subplots(n, 3, figsize=(7.5, 2.3 * n), width_ratios=(1, 2, 1), squeeze=False)
+    for row, (images, text) in enumerate(zip(pairs, texts, strict=True)):
+        left, middle, last = axes[row]
+        for axis, image in ((left, images[0]), (last, images[1])):
+            axis.imshow(image)
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+        for answer, marker, colour in ((True, "o", "C0"), (False, "^", "C1")):
+            some = right[row] == answer
+            label = "the target is right" if answer else "the target is wrong"
+            style = {"marker": marker, "color": colour, "label": label}
+            middle.scatter(scores[row, some], losses[row, some], **style)
+        taken = choice[row]
+        at = {"s": 160, "facecolors": "none", "edgecolors": "black", "label": "chosen"}
+        middle.scatter(scores[row, taken], losses[row, taken], **at)
+        middle.set(ylabel="true loss", title=text)
+    axes[-1, 1].set_xlabel("score of the loss predictor")
+    axes[0, 1].legend(fontsize=7)
+    axes[0, 0].set_title("as it came")
+    axes[0, 2].set_title("chosen view")
     return _noted(figure, note)
 
 

@@ -1,5 +1,6 @@
 """Predict every view once; everything after is arithmetic on the array that comes back."""
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from keras import ops
 from tta_helpers.policies import normalised_weights, softmax
 from tta_helpers.progress import progress
 from tta_helpers.views import View, check_views
+
+WORTH_A_GRAPH = 2000  # images
 
 
 def predict_views(
@@ -49,14 +52,15 @@ def predict_views(
         For images of another shape or range, coinciding views, or a model whose outputs are not
         probabilities although `logits` is false.
     """
-    images = _checked_images(images)
+    images = checked_images(images)
     views = check_views(views, images.shape[1:])
-    _check_batch_size(batch_size)
+    check_batch_size(batch_size)
     probs = np.empty((len(views), len(images), model.output_shape[-1]), dtype=np.float32)
     for start in progress(range(0, len(images), batch_size), desc=f"predict {len(views)} views"):
-        batch = ops.convert_to_tensor(_unit_floats(images[start : start + batch_size]))
+        batch = checked_batch(images[start : start + batch_size])
         for row, view in zip(probs, views, strict=True):
-            row[start : start + batch_size] = _predict_batch(model, view(batch), logits)
+            outputs = predict_view(model, batch, view, keep=len(images) >= WORTH_A_GRAPH)
+            row[start : start + batch_size] = probabilities(outputs, logits)
     return probs
 
 
@@ -82,12 +86,13 @@ def predict_copies(
     -------
     probs : float32 array of shape (copies, n, classes)
     """
-    _check_batch_size(batch_size)
+    check_batch_size(batch_size)
     rows = []
     for copy in copies:
         starts = range(0, len(copy), batch_size)
         batches = (copy[start : start + batch_size] for start in starts)
-        rows.append(np.concatenate([_predict_batch(model, batch, logits) for batch in batches]))
+        outputs = np.concatenate([model.predict_on_batch(batch) for batch in batches])
+        rows.append(probabilities(outputs, logits))
     if not rows:
         raise ValueError("There are no copies to predict; draw at least one.")
     return np.stack(rows).astype(np.float32, copy=False)
@@ -214,7 +219,8 @@ def tta_model(
     return keras.Model(inputs, outputs, name=f"{model.name}_tta")
 
 
-def _checked_images(images: np.ndarray) -> np.ndarray:
+def checked_images(images: np.ndarray) -> np.ndarray:
+    """Return `images` as an array of the form that `predict_views` takes, or say what is wrong."""
     images = np.asanyarray(images)
     if images.ndim != 4 or not len(images):
         raise ValueError(
@@ -226,15 +232,16 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _check_batch_size(batch_size: int) -> None:
+def check_batch_size(batch_size: int) -> None:
+    """Raise a ValueError unless `batch_size` is a whole number of at least 1."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; give a whole number of images, 1 or more.")
 
 
-def _unit_floats(batch: np.ndarray) -> np.ndarray:
-    """Return a batch as float32 in [0, 1]."""
+def checked_batch(batch: np.ndarray) -> np.ndarray:
+    """Return a batch of uint8 images as it is, any other as float32 in [0, 1]."""
     if batch.dtype == np.uint8:
-        return batch.astype(np.float32) / 255
+        return batch
     low, high = batch.min(), batch.max()
     if not (low >= 0 and high <= 1):
         raise ValueError(
@@ -244,9 +251,34 @@ def _unit_floats(batch: np.ndarray) -> np.ndarray:
     return batch.astype(np.float32, copy=False)
 
 
-def _predict_batch(model: keras.Model, batch: Any, logits: bool) -> np.ndarray:
-    """Return one batch's probabilities, or say that the outputs are none."""
-    outputs = model.predict_on_batch(batch)
+def predict_view(model: keras.Model, batch: np.ndarray, view: View, *, keep: bool) -> np.ndarray:
+    """Return the model's outputs for one view of a batch that `checked_batch` has passed.
+
+    One by one, a view's operations cost up to half as much as the network of notebook 01, each with
+    an array of its own; in one graph with the model a tenth. Building a graph takes as long as a
+    thousand images or so, so that one is built, and kept, only if `keep` says that it pays.
+    """
+    if keep:
+        return _graph(model, view, batch.shape[1:], batch.dtype.name).predict_on_batch(batch)
+    return model.predict_on_batch(view(_unit(ops.convert_to_tensor(batch))))
+
+
+@functools.lru_cache(maxsize=64)
+def _graph(model: keras.Model, view: View, shape: tuple[int, ...], dtype: str) -> keras.Model:
+    """Return the model behind a view, from images of `dtype`, as one graph."""
+    inputs = keras.Input(shape, dtype=dtype)
+    own = type(view).from_config(view.get_config())  # a shared view would remember every model
+    return keras.Model(inputs, model(own(_unit(inputs))))
+
+
+def _unit(images: Any) -> Any:
+    """Return images as float32 in [0, 1]."""
+    is_8_bit = keras.backend.standardize_dtype(images.dtype) == "uint8"
+    return ops.cast(images, "float32") / 255 if is_8_bit else images
+
+
+def probabilities(outputs: np.ndarray, logits: bool) -> np.ndarray:
+    """Return a model's outputs as probabilities, or say that they are none."""
     if logits:
         return softmax(outputs)
     sums = outputs.sum(axis=-1)

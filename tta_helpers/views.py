@@ -481,3 +481,4 @@ TWELVE = (
     *(Sharpness(0.2), Sharpness(0.5), Sharpness(3), Sharpness(4)),
     *(Color(0.5), Color(2)),
 )
+TWELVE_FLIP = (*TWELVE, *_mirrored(TWELVE))  # view k + 12 is view k, mirrored
