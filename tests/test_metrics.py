@@ -187,13 +187,18 @@ def test_image_interval_is_drawn_from_its_seed(errors):
 
 def test_image_interval_names_what_does_not_fit():
     for values in ([], np.ones((3, 2)), 0.5):
-        message = re.escape(f"values has shape {np.shape(values)}")
+        message = re.escape(f"values have shape {np.shape(values)}")
         with pytest.raises(ValueError, match=message):
             metrics.image_interval(values)
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
         metrics.image_interval([0.1, 0.2, 0.3], [0.1, 0.2])
     with pytest.raises(ValueError, match="makes no errors"):
         metrics.image_interval([0.1, 0.2], [0.0, 0.0])
+
+
+def test_resamples_without_a_baseline_error_leave_the_interval_finite():
+    """Of two images one errs: a quarter of the resamples hold no error at all."""
+    assert metrics.image_interval([0.0, 0.5], [0.0, 1.0]) == (0.5, 0.0, 0.5)
 
 
 def test_rank_correlation_is_scipys_row_by_row():
@@ -217,3 +222,8 @@ def test_rank_correlation_names_shapes_that_do_not_fit():
         message = re.escape(f"shapes {first} and {second} must be one")
         with pytest.raises(ValueError, match=message):
             metrics.rank_correlation(np.ones(first), np.ones(second))
+
+
+def test_rank_correlation_refuses_what_has_no_rank():
+    with pytest.raises(ValueError, match="diverged"):
+        metrics.rank_correlation([[1.0, np.nan]], [[1.0, 2.0]])

@@ -76,3 +76,32 @@ def test_learning_curves():
     left, right = plots.learning_curves(history).axes
     assert left.lines[0].get_ydata().tolist() == [2, 1]
     assert right.lines[1].get_xydata().tolist() == [[1, 0.1], [2, 0.3]]
+
+
+def test_gains_take_plain_intervals_too():
+    figure = plots.gains({"fog": (0.07, 0.04, 0.1), "snow": (-0.01, -0.02, 0.0)})
+    lines = [line.get_xdata() for line in figure.axes[0].lines[:2]]
+    np.testing.assert_allclose(lines[0], [4, 10])
+    np.testing.assert_allclose(lines[1], [7])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["fog", "snow"]
+
+
+def test_titles_may_stand_over_the_first_row_alone():
+    figure = plots.image_grid(np.zeros((4, 2, 2, 3)), ["a", "b"], columns=2)
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "", ""]
+
+
+def test_followed_puts_every_view_where_its_score_and_loss_are():
+    image, chosen = np.zeros((2, 2, 3)), np.ones((2, 2, 3))
+    scores, losses = np.array([[0.1, 0.2, 0.3]]), np.array([[3.0, 1.0, 2.0]])
+    right = np.array([[False, True, False]])
+    figure = plots.followed([(image, chosen)], scores, losses, right, [1], ["fixed: cat"], "n = 1")
+    left, middle, last = figure.axes
+    dots = {c.get_label(): c.get_offsets().tolist() for c in middle.collections}
+    assert dots == {
+        "the target is right": [[0.2, 1.0]],
+        "the target is wrong": [[0.1, 3.0], [0.3, 2.0]],
+        "chosen": [[0.2, 1.0]],
+    }
+    assert (left.images[0].get_array().max(), last.images[0].get_array().min()) == (0, 1)
+    assert middle.get_title() == "fixed: cat"

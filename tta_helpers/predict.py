@@ -12,7 +12,7 @@ from tta_helpers.policies import normalised_weights, softmax
 from tta_helpers.progress import progress
 from tta_helpers.views import View, check_views
 
-WORTH_A_GRAPH = 2000  # images
+WORTH_A_GRAPH = 4000  # images in one call
 
 
 def predict_views(
@@ -255,8 +255,8 @@ def predict_view(model: keras.Model, batch: np.ndarray, view: View, *, keep: boo
     """Return the model's outputs for one view of a batch that `checked_batch` has passed.
 
     One by one, a view's operations cost up to half as much as the network of notebook 01, each with
-    an array of its own; in one graph with the model a tenth. Building a graph takes as long as a
-    thousand images or so, so that one is built, and kept, only if `keep` says that it pays.
+    an array of its own; in one graph with the model it is about a tenth. Building a graph takes a
+    tenth of a second or two, the saving on some thousand images: `keep` says whether that pays.
     """
     if keep:
         return _graph(model, view, batch.shape[1:], batch.dtype.name).predict_on_batch(batch)
