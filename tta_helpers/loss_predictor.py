@@ -92,9 +92,8 @@ def efficientnet_predictor(
         taps.append(layers.Dropout(0.2, noise_shape=(None, 1))(tap))
     taps.append(layers.GlobalAveragePooling2D()(body.output))
     x = layers.Dropout(0.3)(layers.Concatenate()(taps))
-    return keras.Model(
-        inputs, layers.Dense(n_views, name="scores")(x), name="efficientnet_predictor"
-    )
+    scores = layers.Dense(n_views, name="scores")(x)
+    return keras.Model(inputs, scores, name="efficientnet_predictor")
 
 
 def new_predictor(
@@ -280,7 +279,8 @@ def loss_table(
     losses : float32 array of shape (n, views), in nats
     """
     check_batch_size(chunk)
-    digest = hashlib.sha256(repr([keras.saving.serialize_keras_object(v) for v in views]).encode())
+    named = [(type(view).__name__, view.get_config()) for view in views]
+    digest = hashlib.sha256(repr(named).encode())
     for array in (*model.get_weights(), images, labels):
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array))
@@ -372,11 +372,8 @@ def fit_predictor(
             f"images {images.dtype} {images.shape} and losses {losses.shape} do not fit; give "
             f"uint8 images and one loss for each of the {predictor.output_shape[-1]} views."
         )
-    outputs, terms, weights = (
-        {"scores": predictor.outputs[0]},
-        {"scores": rank_loss},
-        {"scores": 1.0},
-    )
+    outputs = {"scores": predictor.outputs[0]}
+    terms, weights = {"scores": rank_loss}, {"scores": 1.0}
     if any(layer.name == "classes" for layer in predictor.layers):
         outputs["classes"] = predictor.get_layer("classes").output
         terms["classes"], weights["classes"] = "sparse_categorical_crossentropy", class_weight
@@ -455,6 +452,7 @@ def predict_selected(
     check_batch_size(batch_size)
     probs = np.zeros((len(images), model.output_shape[-1]), np.float32)
     keep = len(images) >= WORTH_A_GRAPH
+    bar = progress(desc="predict selected views", total=choice.size)
     for column in choice.T:
         order = np.argsort(column, kind="stable")
         ends = np.cumsum(np.bincount(column, minlength=len(views)))
@@ -464,4 +462,6 @@ def predict_selected(
                 part = checked_batch(images[batch])
                 outputs = predict_view(model, part, view, keep=keep)
                 probs[batch] += probabilities(outputs, logits)
+                bar.update(len(batch))
+    bar.close()
     return probs / choice.shape[1]

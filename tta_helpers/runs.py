@@ -357,12 +357,17 @@ def summary_table(records: list[dict[str, Any]]) -> str:
         if "gain" in headline:
             gain, low, high = (100 * headline[key] for key in ("gain", "low", "high"))
             cells[2] = f"{gain:+.2f} [{low:+.2f}, {high:+.2f}]"
-        seconds = sum(record["seconds"].values())
-        lines.append(f"| {record['notebook']} | {' | '.join(cells)} | {math.ceil(seconds)} |")
+        lines.append(
+            f"| {record['notebook']} | {' | '.join(cells)} | {math.ceil(_seconds(record))} |"
+        )
     # Each only once, in the order of the notebooks.
     provenance = dict.fromkeys(record["dataset"]["provenance"] for record in records)
     machines = dict.fromkeys(environment_line(record) for record in records)
     return "\n\n".join(["\n".join(lines), *provenance, *machines, ""])
+
+
+def _seconds(record: Mapping[str, Any]) -> float:
+    return sum(record["seconds"].values())
 
 
 def _percent(share: float | None) -> str:
@@ -425,7 +430,7 @@ def with_results(text: str, records: list[dict[str, Any]]) -> str:
     text = f"{head}{start}\n{summary_table(records)}{end}{tail}"
     for record in records:
         row = rf"(\(notebooks/{record['notebook']}\.ipynb\) \|[^|\n]*\|)[^|\n]*\|"
-        minutes = math.ceil(sum(record["seconds"].values()) / 60)
+        minutes = math.ceil(_seconds(record) / 60)
         text = re.sub(row, rf"\1 {minutes} |", text)
     return text
 
