@@ -195,8 +195,10 @@ def image_interval(
         return 1 - np.divide(means[0], means[1], out=np.ones_like(means[0]), where=means[1] > 0)
 
     n, rng = pair.shape[1], np.random.default_rng(seed)
-    draws = (rng.integers(0, n, n) for _ in range(n_resamples))
-    resampled = statistic(np.stack([pair[:, rows].mean(axis=1) for rows in draws], axis=1))
+    block = max(1, 500_000 // n)  # resamples at a time, so that memory stays flat
+    sizes = [min(block, n_resamples - start) for start in range(0, n_resamples, block)]
+    means = [pair[:, rng.integers(0, n, (size, n))].mean(axis=2) for size in sizes]
+    resampled = statistic(np.concatenate(means, axis=1))
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     return float(statistic(pair.mean(axis=1))), float(low), float(high)
 
