@@ -74,7 +74,7 @@ def image_grid(
                 axis.set_title(titles[k], fontsize=8)
     for label, axis in zip(row_labels or [], axes[:, 0], strict=False):
         axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
-    return _noted(figure, note)
+    return noted(figure, note)
 
 
 def two_views(
@@ -109,7 +109,7 @@ def two_views(
     axes[2].invert_yaxis()
     axes[2].set(xlabel="probability", xlim=(0, 1))
     axes[2].legend(fontsize=8, loc="lower right")
-    return _noted(figure, note)
+    return noted(figure, note)
 
 
 def learning_curves(history: Mapping[str, Sequence[float]], note: str = "") -> Figure:
@@ -121,7 +121,7 @@ def learning_curves(history: Mapping[str, Sequence[float]], note: str = "") -> F
         axis.plot(epochs, history[f"val_{key}"], "s--", label="validation (end of the epoch)")
         axis.set(xlabel="epoch", ylabel=key, xticks=list(epochs))
     axes[0].legend(fontsize=8)
-    return _noted(figure, note)
+    return noted(figure, note)
 
 
 def matrix(
@@ -163,7 +163,7 @@ def matrix(
             dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
             colour = "white" if dark else "black"
             axis.text(c, r, form.format(value), ha="center", va="center", fontsize=8, color=colour)
-    return _noted(figure, note)
+    return noted(figure, note)
 
 
 def gains(
@@ -186,7 +186,7 @@ def gains(
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set_xlabel("gain in accuracy (percentage points), 95 % interval")
-    return _noted(figure, note)
+    return noted(figure, note)
 
 
 def followed(
@@ -234,11 +234,11 @@ def followed(
     axes[0, 1].legend(fontsize=7)
     axes[0, 0].set_title("as it came")
     axes[0, 2].set_title("chosen view")
-    return _noted(figure, note)
+    return noted(figure, note)
 
 
-def _noted(figure: Figure, note: str) -> Figure:
-    """Write the small print under a figure."""
+def noted(figure: Figure, note: str) -> Figure:
+    """Write the small print under a figure that is done, and return it to be shown once."""
     if note:
         figure.supxlabel(note, fontsize=8, color=_GREY, x=0.01, ha="left")
     plt.close(figure)  # returned and shown by the notebook; without this it would show twice

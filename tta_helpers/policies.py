@@ -163,8 +163,7 @@ def cross_entropy(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
     """
     probs = _checked(probs)
     labels = _checked_labels(labels, probs)
-    true = np.take_along_axis(probs, labels[None, :, None], axis=-1)[..., 0]
-    return -np.log(np.maximum(true, 1e-7)).T
+    return -np.log(np.maximum(_at_labels(probs, labels), 1e-7)).T
 
 
 def greedy_search(
@@ -215,7 +214,7 @@ def calibrated_log_likelihood(labels: np.ndarray, probs: np.ndarray) -> np.ndarr
     probs = _checked(probs)
     labels = _checked_labels(labels, probs)
     logs = np.log(np.maximum(probs, _SMALLEST))
-    true = np.take_along_axis(logs, labels[None, :, None], axis=-1)[..., 0].mean(axis=1)
+    true = _at_labels(logs, labels).mean(axis=1)
     power = np.ones(len(probs))
     for _ in range(12):
         scaled = softmax(power[:, None, None] * logs)
@@ -262,6 +261,11 @@ def _checked_labels(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
             f"[0, {n_classes}) for each of the {n_images} images."
         )
     return labels
+
+
+def _at_labels(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return each view's value for each image's own class, shape (views, images)."""
+    return np.take_along_axis(values, labels[None, :, None], axis=-1)[..., 0]
 
 
 def normalised_weights(weights: np.ndarray | None, n_views: int) -> np.ndarray:

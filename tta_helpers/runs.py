@@ -7,6 +7,7 @@ import argparse
 import ast
 import base64
 import hashlib
+import io
 import json
 import math
 import os
@@ -23,6 +24,8 @@ from typing import Any
 
 import keras
 import nbformat
+import numpy as np
+import numpy.typing as npt
 import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
@@ -131,11 +134,18 @@ class Record:
         write_whole(self.path, json.dumps(body, indent=1, default=_plain) + "\n")
 
 
-def write_whole(path: Path, text: str) -> None:
+def save_arrays(path: Path, **arrays: npt.ArrayLike) -> None:
+    """Write arrays into one `.npz` file, whole or not at all; `np.load` reads it."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_whole(path, buffer.getvalue())
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all: under a temporary name first, then renamed."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content if isinstance(content, bytes) else content.encode())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
