@@ -1,14 +1,16 @@
-"""What TTA changes, with the uncertainty beside it: accuracy, paired tests and intervals.
+"""What TTA changes, with the uncertainty beside it: accuracy, calibration, tests and intervals.
 
 Labels are integers, shape (images,); predictions are scores, shape (images, classes), and the
 highest score is the prediction. Two policies are always compared on the same images.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy import stats
+
+from tta_helpers.policies import cross_entropy
 
 
 def correct(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -42,7 +44,7 @@ class PairedComparison:
     fixed, broken
         Images that only `after` gets right, and images that only `before` gets right.
     p_value
-        Exact McNemar test of fixed against broken, two-sided.
+        Exact McNemar test of fixed against broken, two-sided; adjusted where `compare_all` made it.
     """
 
     n: int
@@ -119,6 +121,150 @@ def compare_by_class(
         int(k): compare(labels[labels == k], before[labels == k], after[labels == k], **options)
         for k in np.unique(labels)
     }
+
+
+def compare_all(
+    labels: np.ndarray, before: np.ndarray, after: Mapping[str, np.ndarray], **options: float
+) -> dict[str, PairedComparison]:
+    """Compare many sets of scores with one, their p-values adjusted by `holm`.
+
+    The intervals are those of single comparisons. Options are `compare`'s.
+    """
+    single = {name: compare(labels, before, scores, **options) for name, scores in after.items()}
+    adjusted = holm([change.p_value for change in single.values()])
+    pairs = zip(single.items(), adjusted, strict=True)
+    return {name: replace(change, p_value=float(p)) for (name, change), p in pairs}
+
+
+def compare_copies(before: np.ndarray, after: np.ndarray, **options: float) -> PairedComparison:
+    """Compare two predictions of several copies of the same photographs.
+
+    Photographs are the unit: a copy tells little that is new about a photograph. The interval
+    resamples photographs (`image_interval`), and the p-value is that of Student's t-test on the
+    photographs' mean gains. `fixed` and `broken` count copies.
+
+    Parameters
+    ----------
+    before, after
+        Whether each answer is right, bool, shape (copies, photographs).
+    options
+        As `image_interval`'s.
+    """
+    before, after = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
+    if before.ndim != 2 or before.shape != after.shape or before.shape[1] < 2:
+        raise ValueError(
+            f"shapes {before.shape} and {after.shape} must be one (copies, photographs), with two "
+            "photographs or more."
+        )
+    gains = (after.astype(float) - before).mean(axis=0)
+    gain, low, high = image_interval(gains, **options)
+    return PairedComparison(
+        n=before.shape[1],
+        before=float(before.mean()),
+        after=float(after.mean()),
+        gain=gain,
+        low=low,
+        high=high,
+        fixed=int((after & ~before).sum()),
+        broken=int((before & ~after).sum()),
+        p_value=float(stats.ttest_1samp(gains, 0).pvalue) if gains.std() else float(gain == 0),
+    )
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Return p-values adjusted for their number, in the same order (Holm 1979).
+
+    Rejecting where the adjusted value is below 0.05 makes the chance of any false rejection among
+    all of them at most 5 %, whatever the dependence between the tests.
+    """
+    p_values = np.asarray(p_values, dtype=np.float64)
+    if p_values.ndim != 1 or not ((p_values >= 0) & (p_values <= 1)).all():
+        raise ValueError(f"p_values are {p_values}; give a row of numbers from 0 to 1.")
+    order = np.argsort(p_values)
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def mcnemar_power(n: int, discordance: float, gain: float, level: float = 0.05) -> float:
+    """Return the chance that the exact McNemar test on n images sees a gain.
+
+    The number of images that change is binomial, and so is the share of them that are fixed; the
+    power is summed over both distributions, without approximation.
+
+    Parameters
+    ----------
+    n
+        Number of images.
+    discordance
+        Share of the images that a change fixes or breaks, in (0, 1].
+    gain
+        Share fixed less share broken, in absolute value at most `discordance`.
+    level
+        The test's level, two-sided.
+    """
+    if n < 1 or not 0 < discordance <= 1 or abs(gain) > discordance:
+        raise ValueError(
+            f"n is {n}, discordance {discordance}, gain {gain}; give n of at least 1, a "
+            "discordance in (0, 1] and a gain no larger than it."
+        )
+    ends = stats.binom.ppf([1e-9, 1 - 1e-9], n, discordance).astype(int)
+    changed = np.arange(ends[0], ends[1] + 1)
+    # The largest count of the rarer outcome that the test still rejects; -1 if there is none.
+    critical = stats.binom.ppf(level / 2, changed, 0.5)
+    critical -= stats.binom.cdf(critical, changed, 0.5) > level / 2
+    share = (discordance + gain) / (2 * discordance)
+    rejects = stats.binom.cdf(critical, changed, share)
+    rejects += stats.binom.cdf(critical, changed, 1 - share)
+    return float((stats.binom.pmf(changed, n, discordance) * rejects).sum())
+
+
+def images_needed(discordance: float, gain: float, power: float = 0.8, level: float = 0.05) -> int:
+    """Return about how many images the exact McNemar test needs to see a gain with this power.
+
+    To within one per cent; parameters as `mcnemar_power`'s.
+    """
+    if not gain or not level < power < 1:
+        raise ValueError(f"gain is {gain}, power {power}; give a gain and a power in ({level}, 1).")
+    low, high = 1.0, 2.0
+    while mcnemar_power(int(high), discordance, gain, level) < power:
+        low, high = high, 2 * high
+    while high - low > max(1, 0.01 * low):
+        middle = (low + high) / 2
+        enough = mcnemar_power(int(middle), discordance, gain, level) >= power
+        low, high = (low, middle) if enough else (middle, high)
+    return int(high)
+
+
+def mean_errors(values: np.ndarray) -> dict[str, float]:
+    """Return the standard error of a mean over fits and images, by its source.
+
+    An image's gains under several fits go together, and so do a fit's gains on all images. "fits"
+    is the error if the images were all that there are, "images" the error if the fits were, "both"
+    that of new fits and new images (a two-way layout with random rows and columns and one value a
+    cell; the variance components by analysis of variance, none below zero).
+
+    Parameters
+    ----------
+    values
+        Shape (fits, images), two of each or more: for a gain +1 (fixed), -1 (broken) or 0.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or min(values.shape) < 2:
+        raise ValueError(
+            f"values have shape {values.shape}; give (fits, images), two or more each."
+        )
+    fits, images = values.shape
+    rows, columns = values.mean(axis=1), values.mean(axis=0)
+    rest = values - rows[:, None] - columns + values.mean()
+    noise = (rest**2).sum() / ((fits - 1) * (images - 1))
+    of_fits = max(rows.var(ddof=1) - noise / images, 0)
+    of_images = max(columns.var(ddof=1) - noise / fits, 0)
+    left = noise / (fits * images)
+    parts = {"fits": of_fits / fits + left, "images": of_images / images + left}
+    parts["both"] = of_fits / fits + of_images / images + left
+    return {name: float(np.sqrt(variance)) for name, variance in parts.items()}
 
 
 def mcnemar(fixed: int, broken: int) -> float:
@@ -219,6 +365,180 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     a, b = (stats.rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (first, second))
     scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     return np.divide((a * b).sum(axis=1), scale, out=np.zeros(len(a)), where=scale > 0)
+
+
+def negative_log_likelihood(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
+    """Return each image's cross-entropy in nats, at most 16.1, shape (images,)."""
+    return cross_entropy(labels, np.asarray(probs)[None])[:, 0]
+
+
+def brier_score(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
+    """Return each image's squared distance of probs and truth, from 0 to 2, shape (images,).
+
+    Brier 1950, summed over the classes.
+    """
+    correct(labels, probs)
+    truth = np.eye(np.shape(probs)[1])[labels]
+    return ((probs - truth) ** 2).sum(axis=1)
+
+
+def reliability(
+    labels: np.ndarray, probs: np.ndarray, n_bins: int = 15, equal: str = "mass"
+) -> dict[str, np.ndarray]:
+    """Compare confidence with accuracy, bin by bin of confidence: a reliability diagram's numbers.
+
+    Parameters
+    ----------
+    labels
+        Integers, shape (images,).
+    probs
+        Shape (images, classes).
+    n_bins
+        Number of bins, at least 1.
+    equal
+        "mass": bins of equally many images; "width": bins of equal width between 0 and 1.
+
+    Returns
+    -------
+    dict
+        "count", "confidence" and "accuracy", each of shape (bins,); empty bins are left out.
+    """
+    right, confidence, bins = _binned(labels, probs, n_bins, equal)
+    count = np.bincount(bins)
+    full = count > 0
+    sums = {"confidence": confidence, "accuracy": right}
+    means = {k: np.bincount(bins, v)[full] / count[full] for k, v in sums.items()}
+    return {"count": count[full], **means}
+
+
+def calibration_error(
+    labels: np.ndarray,
+    probs: np.ndarray,
+    n_bins: int = 15,
+    equal: str = "mass",
+    *,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Return the expected calibration error, in [0, 1], with its bootstrap interval.
+
+    The mean over the bins, weighted by their images, of the distance between confidence and
+    accuracy (Naeini et al. 2015; bins of equal mass: Nixon et al. 2019). Chance alone makes it
+    larger than zero, and resampling adds chance, so that plain percentiles would lie too high: the
+    interval is the basic bootstrap's, which reflects them at the estimate, cut off at zero.
+
+    Parameters
+    ----------
+    labels, probs, n_bins, equal
+        As `reliability`'s.
+    level, n_resamples, seed
+        Coverage of the interval, resamples of the images, and the seed that draws them.
+
+    Returns
+    -------
+    error, low, high : float
+    """
+    right, confidence, bins = _binned(labels, probs, n_bins, equal)
+    n, rng = len(bins), np.random.default_rng(seed)
+    gaps = np.zeros((n, bins.max() + 1))
+    gaps[np.arange(n), bins] = (confidence - right) / n
+    drawn = (np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(n_resamples))
+    resampled = [np.abs(counts @ gaps).sum() for counts in drawn]
+    error = float(np.abs(gaps.sum(axis=0)).sum())
+    high, low = 2 * error - np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return error, max(float(low), 0.0), max(float(high), 0.0)
+
+
+def _binned(
+    labels: np.ndarray, probs: np.ndarray, n_bins: int, equal: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return whether each image is right, its confidence, and the number of its bin."""
+    right, confidence = correct(labels, probs), np.max(probs, axis=1).astype(np.float64)
+    if equal not in ("mass", "width") or n_bins < 1:
+        raise ValueError(
+            f"n_bins is {n_bins} and equal is {equal!r}; give at least 1 bin, of equal 'mass' or "
+            "'width'."
+        )
+    if equal == "width":
+        return right, confidence, np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    ranks = np.argsort(np.argsort(confidence, kind="stable"), kind="stable")
+    return right, confidence, ranks * min(n_bins, len(ranks)) // len(ranks)
+
+
+def conformal_sets(
+    labels: np.ndarray,
+    validation: np.ndarray,
+    probs: np.ndarray,
+    *,
+    alpha: float = 0.1,
+    method: str = "lac",
+    seed: int = 0,
+) -> np.ndarray:
+    """Return sets of classes that hold the right one with a chance of 1 - alpha.
+
+    Split-conformal prediction: a threshold on a score, taken from validation images that the model
+    was not fitted to, holds for new images from the same source, whatever the model.
+
+    Parameters
+    ----------
+    labels
+        Of the validation images, integers, shape (validation images,).
+    validation
+        Their probabilities, shape (validation images, classes).
+    probs
+        Probabilities of the images to judge, shape (images, classes).
+    alpha
+        Share of sets that may miss, in (0, 1).
+    method
+        "lac": one minus the probability of a class (Sadinle, Lei and Wasserman 2019): the smallest
+        sets on average, sometimes empty. "aps": the probability of all likelier classes and, in
+        part by lot, of the class itself (Romano, Sesia and Candès 2020): adapts to hard images.
+    seed
+        Of the lots.
+
+    Returns
+    -------
+    sets : bool array of shape (images, classes)
+    """
+    if method not in ("lac", "aps") or not 0 < alpha < 1:
+        raise ValueError(
+            f"method is {method!r} and alpha {alpha}; give 'lac' or 'aps', and alpha in (0, 1)."
+        )
+    correct(labels, validation)
+    rng = np.random.default_rng(seed)
+    scores = _conformity(validation, method, rng)[np.arange(len(labels)), labels]
+    rank = int(np.ceil((len(scores) + 1) * (1 - alpha)))  # with few images it takes every class in
+    threshold = np.sort(scores)[rank - 1] if rank <= len(scores) else np.inf
+    return _conformity(probs, method, rng) <= threshold
+
+
+def _conformity(probs: np.ndarray, method: str, rng: np.random.Generator) -> np.ndarray:
+    """Return how ill each class fits, shape (images, classes)."""
+    probs = np.asarray(probs, dtype=np.float64)
+    if method == "lac":
+        return 1 - probs
+    order = np.argsort(-probs, axis=1)
+    down = np.take_along_axis(probs, order, axis=1)
+    upto = np.empty_like(probs)
+    np.put_along_axis(upto, order, np.cumsum(down, axis=1), axis=1)
+    return upto - rng.random((len(probs), 1)) * probs
+
+
+def disagreement(probs: np.ndarray) -> np.ndarray:
+    """Return the share of an image's views that name another class than their mean, (images,).
+
+    From probs of shape (views, images, classes).
+    """
+    probs = np.asarray(probs)
+    return (probs.argmax(axis=-1) != probs.mean(axis=0).argmax(axis=-1)).mean(axis=0)
+
+
+def significant(change: PairedComparison, level: float = 0.05) -> str:
+    """Return what a comparison's p-value allows one to say, in the words of `verdict`."""
+    if change.p_value >= level:
+        return "no clear effect"
+    return "helps" if change.gain > 0 else "hurts"
 
 
 def verdict(low: float, high: float) -> str:

@@ -5,12 +5,18 @@ to one. None of them calls a model. `weights` holds one non-negative number a vi
 to sum to one, and leaving it out weighs all views alike.
 
 A policy that picks views image by image has two steps: a rule makes a `choice`, shape (images, k),
-the numbers of the views that each image gets, and `chosen` averages those.
+the numbers of the views that each image gets, and `chosen` averages those. A policy that learns has
+two steps as well: `fit_weights`, `greedy_search` and `fit_temperature` look at validation images.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy import optimize
+from sklearn.model_selection import KFold
 
 _SMALLEST = np.finfo(np.float32).tiny
+_LEAST = 1e-7  # a probability below this counts as this in a loss, as in Keras
 
 
 def mean(probs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -44,6 +50,45 @@ def vote(probs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     probs = _checked(probs)
     votes = np.eye(probs.shape[-1])[probs.argmax(axis=-1)]
     return np.tensordot(normalised_weights(weights, len(probs)), votes, axes=1)
+
+
+def maximum(probs: np.ndarray) -> np.ndarray:
+    """Take for each class the highest probability that any view gives it, then normalise each row.
+
+    One sure and wrong view is enough to mislead it, and the more views, the likelier is one.
+    """
+    highest = _checked(probs).max(axis=0)
+    return highest / highest.sum(axis=-1, keepdims=True)
+
+
+def entropy_weighted(probs: np.ndarray) -> np.ndarray:
+    """Average the views of each image, the surer ones with more weight.
+
+    The weight of a view is the share of its uncertainty that it has removed, 1 - entropy / log of
+    the number of classes: 0 for a uniform prediction, 1 for a certain one. (One of several forms in
+    use; there is no standard one.)
+    """
+    probs = _checked(probs)
+    weights = 1 - entropy(probs) / np.log(probs.shape[-1])
+    weights = np.maximum(weights, _SMALLEST)[..., None]
+    return (weights * probs).sum(axis=0) / weights.sum(axis=0)
+
+
+def entropy(probs: np.ndarray) -> np.ndarray:
+    """Return the entropy of each prediction in nats, shape (...), from probs (..., classes)."""
+    return -(probs * np.log(np.maximum(probs, _SMALLEST))).sum(axis=-1)
+
+
+def tempered(probs: np.ndarray, temperature: float) -> np.ndarray:
+    """Divide the logits of probs (..., classes) by a temperature; below 1 sharpens.
+
+    `mean(tempered(probs, 0.5))` is sharpened averaging (sharpening as in MixMatch, Berthelot et al.
+    2019, equation 7); with a temperature from `fit_temperature` it is temperature scaling (Guo et
+    al. 2017).
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}; give a number above 0.")
+    return softmax(np.log(np.maximum(probs, _SMALLEST)) / temperature)
 
 
 def running_mean(probs: np.ndarray) -> np.ndarray:
@@ -152,8 +197,46 @@ def most_confident(probs: np.ndarray) -> np.ndarray:
 
 def least_entropy(probs: np.ndarray) -> np.ndarray:
     """Choose for each image the view whose prediction has the least entropy: (images, 1)."""
-    probs = _checked(probs)
-    return lowest(-(probs * np.log(np.maximum(probs, _SMALLEST))).sum(axis=-1).T)
+    return lowest(entropy(_checked(probs)).T)
+
+
+def selective(first: np.ndarray, full: np.ndarray, fraction: float) -> np.ndarray:
+    """Take the full policy where the first view is least sure, and the first view elsewhere.
+
+    Parameters
+    ----------
+    first
+        Probabilities of the first view, shape (images, classes).
+    full
+        Those of a policy over more views, same shape.
+    fraction
+        Share of the images, from 0 to 1, that get the full policy. If it has as many passes as
+        views, selection costs 1 + fraction * (views - 1) passes an image.
+    """
+    first, full = np.asarray(first), np.asarray(full)
+    if first.ndim != 2 or first.shape != full.shape:
+        raise ValueError(
+            f"first {first.shape} and full {full.shape} must be one (images, classes)."
+        )
+    return np.where(least_confident(first, fraction)[:, None], full, first)
+
+
+def least_confident(probs: np.ndarray, fraction: float) -> np.ndarray:
+    """Return which images have the lowest highest probability, shape (images,) bool.
+
+    Parameters
+    ----------
+    probs
+        Shape (images, classes).
+    fraction
+        Share of the images, from 0 to 1, rounded to whole images; ties go to the first.
+    """
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction is {fraction}; give a share of the images, from 0 to 1.")
+    chosen_first = np.argsort(np.max(probs, axis=1), kind="stable")
+    mask = np.zeros(len(chosen_first), dtype=bool)
+    mask[chosen_first[: round(fraction * len(mask))]] = True
+    return mask
 
 
 def cross_entropy(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
@@ -163,11 +246,122 @@ def cross_entropy(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
     """
     probs = _checked(probs)
     labels = _checked_labels(labels, probs)
-    return -np.log(np.maximum(_at_labels(probs, labels), 1e-7)).T
+    return -np.log(np.maximum(_at_labels(probs, labels), _LEAST)).T
+
+
+def class_weighted_mean(probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average the views with one weight a view and class, then normalise each row (ClassTTA).
+
+    Parameters
+    ----------
+    probs
+        Shape (views, images, classes).
+    weights
+        Not negative, shape (views, classes), as `fit_weights` returns them with `by_class`.
+    """
+    probs, weights = _checked(probs), np.asarray(weights)
+    if weights.shape != (len(probs), probs.shape[-1]) or not (weights >= 0).all():
+        raise ValueError(
+            f"weights {weights.shape} must be {len(probs)} views x {probs.shape[-1]} classes and "
+            "not negative."
+        )
+    sums = np.maximum(np.einsum("vnc,vc->nc", probs, weights), _SMALLEST)
+    return sums / sums.sum(axis=-1, keepdims=True)
+
+
+def fit_weights(
+    labels: np.ndarray,
+    probs: np.ndarray,
+    *,
+    by_class: bool = False,
+    strengths: Sequence[float] = (0.001, 0.01, 0.1, 1.0, 10.0),
+    folds: int = 5,
+    seed: int = 0,
+) -> tuple[np.ndarray, float]:
+    """Learn one weight a view (AugTTA), or one a view and class (ClassTTA), on validation images.
+
+    Shanmugam et al. 2021 (arXiv 2011.11156), section 3: non-negative weights that minimise the
+    cross-entropy of the weighted average. Here a penalty pulls the weights towards equal ones; its
+    strength is the one with the lowest cross-entropy in cross-validation.
+
+    Parameters
+    ----------
+    labels
+        Integers, shape (images,).
+    probs
+        Shape (views, images, classes).
+    by_class
+        Whether each class has weights of its own.
+    strengths
+        Candidates for the strength of the penalty, strength * sum over views of (weight * views -
+        1)² / views, averaged over the classes; above 0.
+    folds, seed
+        Parts of the cross-validation, and the seed that deals the images out.
+
+    Returns
+    -------
+    weights : array of shape (views,) or (views, classes)
+        With mean 1 / views.
+    strength : float
+        The strength that was chosen.
+    """
+    probs = _checked(probs)
+    labels = _checked_labels(labels, probs)
+    if not len(strengths) or not min(strengths) > 0:
+        raise ValueError(f"strengths are {list(strengths)}; give numbers above 0.")
+    by_image = np.maximum(probs.transpose(1, 0, 2), _LEAST).astype(np.float64)
+    columns = probs.shape[-1] if by_class else 1
+    parts = list(KFold(folds, shuffle=True, random_state=seed).split(by_image))
+    losses = np.zeros(len(strengths))
+    for fitted, left_out in parts:
+        data = _WeightLoss(labels[fitted], by_image[fitted])
+        check = _WeightLoss(labels[left_out], by_image[left_out])
+        for k, strength in enumerate(strengths):
+            losses[k] += check(data.fit(strength, columns))[0]
+    strength = float(strengths[losses.argmin()])
+    weights = _WeightLoss(labels, by_image).fit(strength, columns)
+    weights /= weights.mean() * len(weights)
+    return (weights if by_class else weights[:, 0]), strength
+
+
+class _WeightLoss:
+    """The cross-entropy of a weighted average of views, as a function of the weights."""
+
+    def __init__(self, labels: np.ndarray, by_image: np.ndarray) -> None:
+        n, _, n_classes = by_image.shape
+        self.by_class = np.ascontiguousarray(by_image.transpose(2, 0, 1))  # (classes, n, views)
+        self.true = np.eye(n_classes)[labels].T.astype(bool)  # (classes, n)
+        self.n = n
+
+    def __call__(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss an image in nats, and its slope in the weights (views, 1 or classes)."""
+        full = np.broadcast_to(weights.T[..., None], (len(self.by_class), len(weights), 1))
+        sums = np.maximum((self.by_class @ full)[..., 0], _SMALLEST)  # (classes, n)
+        total = sums.sum(axis=0)
+        loss = np.log(total).mean() - np.log(sums[self.true]).mean()
+        slopes = (1 / total - self.true / sums)[:, None] @ self.by_class / self.n
+        slope = slopes[:, 0].T
+        return loss, slope if weights.shape[1] > 1 else slope.sum(axis=1, keepdims=True)
+
+    def fit(self, strength: float, columns: int) -> np.ndarray:
+        """Return the weights, shape (views, columns), that minimise the loss and the penalty."""
+        shape = self.by_class.shape[-1], columns
+
+        def penalised(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            weights = flat.reshape(shape)
+            loss, slope = self(weights)
+            distance = weights * shape[0] - 1
+            loss += strength * (distance**2).mean()
+            return loss, (slope + 2 * strength * distance / columns).ravel()
+
+        start = np.full(shape, 1 / shape[0]).ravel()
+        bounds = [(0, None)] * start.size
+        found = optimize.minimize(penalised, start, jac=True, bounds=bounds, method="L-BFGS-B")
+        return found.x.reshape(shape)
 
 
 def greedy_search(
-    labels: np.ndarray, probs: np.ndarray, size: int
+    labels: np.ndarray, probs: np.ndarray, size: int, costs: np.ndarray | None = None
 ) -> tuple[list[int], list[float]]:
     """Build a policy view by view, each the one that most raises the calibrated log-likelihood.
 
@@ -183,6 +377,10 @@ def greedy_search(
         Shape (views, images, classes).
     size
         How many views to choose, at least 1.
+    costs
+        The passes that each view costs, above 0. With them the next view is the one that gains
+        most *a pass*. A view that is in already costs nothing more, so it goes first if it gains
+        anything; a search that no view improves ends before `size`.
 
     Returns
     -------
@@ -195,27 +393,61 @@ def greedy_search(
     labels = _checked_labels(labels, probs)
     if size < 1:
         raise ValueError(f"size is {size}; choose at least 1 view.")
-    total, views, scores = np.zeros(probs.shape[1:]), [], []
+    prices = np.ones(len(probs)) if costs is None else np.array(costs, dtype=np.float64)
+    if prices.shape != (len(probs),) or not (np.isfinite(prices) & (prices > 0)).all():
+        raise ValueError(f"costs are {costs}; give {len(probs)} numbers of passes above 0.")
+    total, views, scores = np.zeros(probs.shape[1:]), [], [-np.log(probs.shape[-1])]
     for count in range(1, size + 1):
         candidates = calibrated_log_likelihood(labels, (total + probs) / count)
-        views.append(int(candidates.argmax()))
-        scores.append(float(candidates[views[-1]]))
-        total += probs[views[-1]]
-    return views, scores
+        gains = candidates - scores[-1]
+        if costs is not None and views and gains.max() <= 0:
+            break
+        best = int((gains / prices).argmax()) if costs is not None else int(candidates.argmax())
+        views.append(best)
+        scores.append(float(candidates[best]))
+        total += probs[best]
+        prices[best] = _SMALLEST
+    return views, scores[1:]
 
 
 def calibrated_log_likelihood(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
-    """Return each view's log-likelihood an image at its best temperature, shape (views,).
-
-    Probabilities are raised to a power, the inverse temperature, and normalised again. The
-    log-likelihood is concave in that power, which Newton's method finds between 1/20 and 20, for
-    all views at once.
-    """
+    """Return each view's log-likelihood an image at its best temperature, shape (views,)."""
     probs = _checked(probs)
     labels = _checked_labels(labels, probs)
     logs = np.log(np.maximum(probs, _SMALLEST))
+    power = _best_power(labels, logs)
+    scaled = power[:, None, None] * logs
+    largest = scaled.max(axis=-1)
+    normaliser = largest + np.log(np.exp(scaled - largest[..., None]).sum(axis=-1))
+    return power * _at_labels(logs, labels).mean(axis=1) - normaliser.mean(axis=1)
+
+
+def fit_temperature(labels: np.ndarray, probs: np.ndarray) -> float:
+    """Return the temperature, between 1/20 and 20, at which predictions are likeliest.
+
+    Temperature scaling (Guo et al. 2017): above 1 the predictions were too sure, below 1 not sure
+    enough. Fitted on validation images and applied with `tempered`.
+
+    Parameters
+    ----------
+    labels
+        Integers, shape (images,).
+    probs
+        Shape (images, classes).
+    """
+    probs = _checked(np.asarray(probs)[None])
+    labels = _checked_labels(labels, probs)
+    return float(1 / _best_power(labels, np.log(np.maximum(probs, _SMALLEST)))[0])
+
+
+def _best_power(labels: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Return the inverse temperature that suits each view best, shape (views,).
+
+    The log-likelihood is concave in it; Newton's method finds it between 1/20 and 20, for all views
+    at once.
+    """
     true = _at_labels(logs, labels).mean(axis=1)
-    power = np.ones(len(probs))
+    power = np.ones(len(logs))
     for _ in range(12):
         scaled = softmax(power[:, None, None] * logs)
         mean = (scaled * logs).sum(axis=-1)
@@ -223,10 +455,7 @@ def calibrated_log_likelihood(labels: np.ndarray, probs: np.ndarray) -> np.ndarr
         curvature = ((scaled * logs**2).sum(axis=-1) - mean**2).mean(axis=1)
         step = power + slope / np.maximum(curvature, 1e-12)
         power = np.clip(step, np.maximum(power / 2, 0.05), np.minimum(power * 2, 20))
-    scaled = power[:, None, None] * logs
-    largest = scaled.max(axis=-1)
-    normaliser = largest + np.log(np.exp(scaled - largest[..., None]).sum(axis=-1))
-    return power * true - normaliser.mean(axis=1)
+    return power
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
