@@ -1,10 +1,16 @@
 """Policies against SciPy, scikit-learn and hand counts."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import optimize, special, stats
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.model_selection import KFold
 
 from tta_helpers import policies
 
@@ -66,6 +72,49 @@ def test_vote_is_scikit_learns_hard_voting(probs):
     np.testing.assert_allclose(shares.sum(axis=1), 1)
 
 
+def test_maximum_by_hand():
+    probs = [[[0.6, 0.3, 0.1], [0.1, 0.1, 0.8]], [[0.2, 0.5, 0.3], [0.3, 0.5, 0.2]]]
+    expected = [[6 / 14, 5 / 14, 3 / 14], [3 / 16, 5 / 16, 8 / 16]]
+    np.testing.assert_allclose(policies.maximum(probs), expected)
+
+
+def test_entropy_is_scipys_zeros_included(probs):
+    np.testing.assert_allclose(policies.entropy(probs), stats.entropy(probs, axis=-1))
+    np.testing.assert_allclose(policies.entropy(probs[1, 2]), stats.entropy(probs[1, 2]))
+    assert policies.entropy(np.eye(4)).tolist() == [0, 0, 0, 0]
+
+
+def test_entropy_weights_are_the_uncertainty_removed(probs):
+    expected = [
+        np.average(views, axis=0, weights=1 - stats.entropy(views, axis=-1, base=4))
+        for views in probs.transpose(1, 0, 2)
+    ]
+    np.testing.assert_allclose(policies.entropy_weighted(probs), expected)
+
+
+def test_a_uniform_view_has_no_weight_unless_all_are_uniform():
+    uniform, certain = [[0.25] * 4], [[0.0, 0.0, 1.0, 0.0]]
+    result = policies.entropy_weighted([uniform, certain])
+    np.testing.assert_allclose(result, certain, atol=1e-30)
+    np.testing.assert_allclose(policies.entropy_weighted([uniform] * 3), uniform)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1, 2.5])
+def test_tempered_divides_the_logits(temperature):
+    logits = np.random.default_rng(6).normal(size=(2, 5, 4)) * 3
+    expected = special.softmax(logits / temperature, axis=-1)
+    result = policies.tempered(special.softmax(logits, axis=-1), temperature)
+    np.testing.assert_allclose(result, expected)
+
+
+def test_tempered_by_hand():
+    sharp = policies.tempered([0.6, 0.3, 0.1, 0.0], 0.5)
+    np.testing.assert_allclose(sharp, np.array([36, 9, 1, 0]) / 46, atol=1e-30)
+    for temperature in (0, -1, np.nan):
+        with pytest.raises(ValueError, match=f"temperature is {temperature}"):
+            policies.tempered([0.6, 0.4], temperature)
+
+
 def test_running_mean_of_the_first_views(probs):
     running = policies.running_mean(probs)
     np.testing.assert_allclose(running[0], probs[0])
@@ -91,6 +140,14 @@ def test_bad_input_names_the_value(policy, probs):
     for weights in ([1, -1, 1], [0, 0, 0], [1, np.inf, 1]):
         with pytest.raises(ValueError, match="finite, not negative"):
             policy(probs, weights)
+
+
+@pytest.mark.parametrize("policy", [policies.maximum, policies.entropy_weighted])
+def test_policies_without_weights_name_bad_input_too(policy, probs):
+    with pytest.raises(ValueError, match=r"\(5, 4\).*views, images, classes"):
+        policy(probs[0])
+    with pytest.raises(ValueError, match="softmax"):
+        policy(probs * 30 - 4)
 
 
 # Views chosen image by image
@@ -207,6 +264,39 @@ def test_entropy_and_confidence_are_different_choices():
     assert policies.least_entropy(probs) == 1
 
 
+def with_confidence(*highest):
+    """One row of three classes for each highest probability."""
+    return np.array([[(1 - p) / 3, p, 2 * (1 - p) / 3] for p in highest])
+
+
+def test_least_confident_by_hand_with_ties_to_the_first():
+    probs = with_confidence(0.6, 0.9, 0.5, 0.7, 0.5)
+    for fraction, expected in ((0, []), (0.2, [2]), (0.45, [2, 4]), (0.55, [0, 2, 4])):
+        assert np.flatnonzero(policies.least_confident(probs, fraction)).tolist() == expected
+    assert policies.least_confident(probs, 1).all()
+    many = policies.least_confident(with_confidence(*[0.9, 0.8] * 100), 0.25)
+    assert np.flatnonzero(many).tolist() == list(range(1, 100, 2))
+
+
+def test_selective_takes_the_full_policy_where_the_first_view_is_unsure():
+    first, full = with_confidence(0.6, 0.9, 0.5, 0.7), with_confidence(0.95, 0.45, 0.8, 0.55)
+    expected = [full[0], first[1], full[2], first[3]]
+    np.testing.assert_array_equal(policies.selective(first, full, 0.5), expected)
+    np.testing.assert_array_equal(policies.selective(first, full, 0), first)
+    np.testing.assert_array_equal(policies.selective(first, full, 1), full)
+
+
+def test_selection_names_what_does_not_fit():
+    probs = with_confidence(0.6, 0.9)
+    for fraction in (-0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match=f"fraction is {fraction}"):
+            policies.least_confident(probs, fraction)
+    with pytest.raises(ValueError, match=r"first \(2, 3\) and full \(2, 2\)"):
+        policies.selective(probs, probs[:, :2], 0.5)
+    with pytest.raises(ValueError, match=r"first \(1, 2, 3\)"):
+        policies.selective(probs[None], probs[None], 0.5)
+
+
 def test_cross_entropy_is_scikit_learns_log_loss(probs):
     labels = [3, 0, 0, 2, 1]
     expected = [
@@ -309,9 +399,44 @@ def test_a_smaller_greedy_policy_is_the_beginning_of_a_larger_one(scene):
 
 def test_greedy_search_does_not_change_its_input(scene):
     labels, probs = scene
-    before = probs.copy()
-    policies.greedy_search(labels, probs, 3)
+    before, costs = probs.copy(), np.array([2.0, 1, 1, 1])
+    policies.greedy_search(labels, probs, 3, costs)
     np.testing.assert_array_equal(probs, before)
+    assert costs.tolist() == [2, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("costs", "used", "ends_early"),
+    [([30, 1, 3, 1], {1, 0, 2}, False), ([1, 5, 2, 1], {0, 2}, True)],
+)
+def test_greedy_search_by_pass_is_a_brute_force_loop(scene, costs, used, ends_early):
+    labels, probs = scene
+    views, scores = [], [-np.log(3)]  # before any view: a uniform guess
+    while True:
+        gains = [
+            likelihood_at_the_best_temperature(labels, probs[[*views, new]].mean(axis=0))
+            - scores[-1]
+            for new in range(len(probs))
+        ]
+        free = [view for view in set(views) if gains[view] > 0]
+        if max(gains) <= 0 or len(views) == 12:
+            break
+        if free:
+            views.append(max(free, key=lambda view: gains[view]))
+        else:
+            views.append(max(range(4), key=lambda view: gains[view] / costs[view]))
+        scores.append(scores[-1] + gains[views[-1]])
+    found, likelihoods = policies.greedy_search(labels, probs, 12, costs)
+    assert found == views
+    np.testing.assert_allclose(likelihoods, scores[1:], rtol=1e-7)
+    assert policies.greedy_search(labels, probs, 2, costs)[0] == views[:2]
+    assert set(views) == used and (len(views) < 12) == ends_early
+
+
+@pytest.mark.parametrize("costs", [[1, 2, 3], 5, [1, 2, 0, 1], [1, 2, -1, 1], [1, 2, np.inf, 1]])
+def test_greedy_search_names_bad_costs(scene, costs):
+    with pytest.raises(ValueError, match=f"costs are {re.escape(str(costs))}; give 4"):
+        policies.greedy_search(*scene, 2, costs)
 
 
 @pytest.mark.parametrize(
@@ -320,6 +445,7 @@ def test_greedy_search_does_not_change_its_input(scene):
         policies.cross_entropy,
         policies.calibrated_log_likelihood,
         lambda labels, probs: policies.greedy_search(labels, probs, 1),
+        policies.fit_weights,
     ],
 )
 def test_labels_that_do_not_fit_are_named(policy, probs):
@@ -335,3 +461,167 @@ def test_labels_that_do_not_fit_are_named(policy, probs):
 def test_greedy_search_names_a_bad_size(scene):
     with pytest.raises(ValueError, match="size is 0"):
         policies.greedy_search(*scene, 0)
+
+
+# Temperatures and weights learned on validation images
+
+
+def test_fitted_temperature_is_scipys_search(scene):
+    """The sharp view is too sure of itself, the blunt one not sure enough."""
+    labels, probs = scene
+    temperatures = [policies.fit_temperature(labels, view) for view in probs[:3]]
+    assert temperatures[1] > 1.5 > 1 > temperatures[2]
+    for view, temperature in zip(probs, temperatures, strict=False):
+        logits = np.log(view) / temperature
+        found = -log_loss(labels, special.softmax(logits, axis=-1))
+        best = likelihood_at_the_best_temperature(labels, view)
+        assert found == pytest.approx(best, abs=1e-9)
+
+
+def test_temperature_scaling_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    images = np.eye(5)[labels] + rng.normal(size=(300, 5))
+    model = LogisticRegression(C=100).fit(images[:60], labels[:60])  # few images: too sure
+    probs = model.predict_proba(images)
+    calibrated = CalibratedClassifierCV(FrozenEstimator(model), method="temperature")
+    expected = calibrated.fit(images[60:200], labels[60:200]).predict_proba(images[200:])
+    temperature = policies.fit_temperature(labels[60:200], probs[60:200])
+    assert temperature > 1.2
+    np.testing.assert_allclose(policies.tempered(probs[200:], temperature), expected, rtol=1e-5)
+
+
+def test_temperature_stays_within_its_bounds():
+    probs = np.tile([0.6, 0.4], (5, 1))
+    assert policies.fit_temperature([0] * 5, probs) == pytest.approx(1 / 20)
+    assert policies.fit_temperature([1] * 5, probs) == pytest.approx(20)
+
+
+def test_temperature_names_what_does_not_fit(probs):
+    with pytest.raises(ValueError, match=r"labels \(4,\)"):
+        policies.fit_temperature([0, 1, 2, 3], probs[0])
+    with pytest.raises(ValueError, match=r"one number in \[0, 4\)"):
+        policies.fit_temperature([0, 1, 2, 3, 4], probs[0])
+    with pytest.raises(ValueError, match="views, images, classes"):
+        policies.fit_temperature([0] * 5, probs)
+
+
+def test_class_weighted_mean_is_a_loop(probs):
+    weights = np.array([[3, 0, 1, 2], [1, 0, 5, 0.5], [0, 0, 2, 4]])
+    expected = np.zeros((5, 4))
+    for view, image, k in np.ndindex(3, 5, 4):
+        expected[image, k] += probs[view, image, k] * weights[view, k]
+    expected /= expected.sum(axis=1, keepdims=True)
+    result = policies.class_weighted_mean(probs, weights)
+    np.testing.assert_allclose(result, expected, atol=1e-30)
+    assert np.isfinite(policies.class_weighted_mean(np.eye(4)[None], [[0, 1, 1, 1]])).all()
+
+
+def test_class_weights_that_do_not_differ_are_view_weights(probs):
+    weights = np.array([5, 3, 2])
+    result = policies.class_weighted_mean(probs, np.tile(weights[:, None], 4))
+    np.testing.assert_allclose(result, policies.mean(probs, weights))
+
+
+def test_class_weighted_mean_names_bad_weights(probs):
+    unusable = (np.full((3, 4), np.inf), np.zeros((3, 4)), -np.ones((3, 4)))
+    for weights in ([1, 2, 3], np.ones((4, 3)), np.ones((3, 1)), *unusable):
+        with pytest.raises(ValueError, match=r"weights \(.*3 views x 4 classes"):
+            policies.class_weighted_mean(probs, weights)
+    for bad in (-1, np.nan):
+        weights = np.ones((3, 4))
+        weights[1, 2] = bad
+        with pytest.raises(ValueError, match="not negative"):
+            policies.class_weighted_mean(probs, weights)
+    with pytest.raises(ValueError, match="views, images, classes"):
+        policies.class_weighted_mean(probs[0], np.ones((3, 4)))
+
+
+def loss_of_weights(weights, labels, probs):
+    """The cross-entropy of views averaged with weights (views, 1 or classes)."""
+    averaged = (probs * weights[:, None]).sum(axis=0)
+    return -np.log(averaged[np.arange(len(labels)), labels] / averaged.sum(axis=1)).mean()
+
+
+def weights_of_slsqp(labels, probs, strength, columns):
+    shape = len(probs), columns
+
+    def loss(flat):
+        weights = flat.reshape(shape)
+        penalty = ((weights * len(probs) - 1) ** 2).sum(axis=0) / len(probs)
+        return loss_of_weights(weights, labels, probs) + strength * penalty.mean()
+
+    start, bounds = np.full(shape, 1 / shape[0]).ravel(), [(1e-9, None)] * (shape[0] * columns)
+    options = {"ftol": 1e-10, "maxiter": 300}
+    found = optimize.minimize(loss, start, bounds=bounds, method="SLSQP", options=options)
+    return found.x.reshape(shape)
+
+
+@pytest.mark.parametrize("strength", [0.1, 1])
+@pytest.mark.parametrize("by_class", [False, True])
+def test_weights_are_a_general_optimisers(scene, by_class, strength):
+    weights, chosen = policies.fit_weights(*scene, by_class=by_class, strengths=[strength])
+    expected = weights_of_slsqp(*scene, strength, 3 if by_class else 1)
+    expected = expected / expected.mean() / 4
+    assert chosen == strength
+    assert weights.shape == ((4, 3) if by_class else (4,))
+    assert weights.mean() == pytest.approx(1 / 4)
+    np.testing.assert_allclose(weights, expected if by_class else expected[:, 0], atol=2e-4)
+
+
+def test_the_strength_is_that_of_scikit_learns_cross_validation():
+    rng, strengths, choices = np.random.default_rng(3), [0.03, 0.3, 3], set()
+    labels = np.arange(24) % 3
+    signal = np.array([0.9, 0.7, 0.5])[:, None, None] * np.eye(3)[labels]
+    probs = special.softmax(2 * (signal + rng.normal(size=(3, 24, 3))), axis=-1)
+    for seed in range(4):
+        losses = np.zeros(3)
+        for fitted, left_out in KFold(2, shuffle=True, random_state=seed).split(labels):
+            for k, strength in enumerate(strengths):
+                weights = weights_of_slsqp(labels[fitted], probs[:, fitted], strength, 1)
+                losses[k] += loss_of_weights(weights, labels[left_out], probs[:, left_out])
+        choices.add(expected := strengths[losses.argmin()])
+        found = policies.fit_weights(labels, probs, strengths=strengths, folds=2, seed=seed)
+        assert found[1] == expected
+        refit = policies.fit_weights(labels, probs, strengths=[expected])[0]
+        np.testing.assert_allclose(found[0], refit)
+    assert choices == set(strengths)
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+def test_weights_find_those_that_the_labels_were_drawn_with(by_class):
+    rng = np.random.default_rng(1)
+    truth = np.array([[6, 6, 6], [3, 3, 3], [1, 1, 1], [0, 0, 0]], dtype=float)
+    if by_class:
+        truth = np.array([[6, 1, 2], [1, 5, 2], [3, 1, 4], [0, 3, 0]], dtype=float)
+    truth *= 3 / truth.sum()
+    probs = rng.dirichlet([0.3] * 3, size=(4, 20_000))
+    mixed = (probs * truth[:, None]).sum(axis=0)
+    mixed /= mixed.sum(axis=1, keepdims=True)
+    labels = (rng.random((20_000, 1)) > mixed.cumsum(axis=1)).sum(axis=1)
+    weights, _ = policies.fit_weights(labels, probs, by_class=by_class, strengths=[1e-6])
+    np.testing.assert_allclose(weights, truth if by_class else truth[:, 0], atol=0.04)
+
+
+def test_weights_survive_views_that_are_certain_and_mistaken():
+    labels = np.arange(30) % 3
+    probs = np.stack([np.eye(3)[(labels + 1) % 3], np.eye(3)[labels]])
+    for by_class in (False, True):
+        weights, _ = policies.fit_weights(labels, probs, by_class=by_class, folds=2)
+        assert (weights[0] < 0.01).all() and (weights[1] > 0.9).all()
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+def test_one_sure_mistake_of_a_left_out_image_costs_what_it_costs_in_keras(by_class):
+    """16.1 nats, shared by 100 images, are less than the 0.27 nats that equal weights cost."""
+    labels = np.arange(100) % 3
+    sure, blunt = np.eye(3)[labels], 0.25 + 0.25 * np.eye(3)[labels]
+    sure[7] = np.roll(sure[7], 1)
+    probs, options = np.stack([sure, blunt]), {"by_class": by_class, "strengths": [1e-4, 10]}
+    assert policies.fit_weights(labels, probs, **options)[1] == 1e-4
+
+
+@pytest.mark.parametrize("strengths", [[], [0.1, 0], [-1], [np.nan]])
+def test_weights_name_bad_strengths(scene, strengths):
+    with pytest.raises(ValueError, match=re.escape(f"strengths are {strengths}")):
+        policies.fit_weights(*scene, strengths=strengths)

@@ -160,6 +160,29 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert (tmp_path / "result.json").read_text() == "old"
 
 
+def test_arrays_come_back_and_a_failed_write_keeps_them(tmp_path, monkeypatch):
+    path = tmp_path / "arrays.npz"
+    weights, names = np.arange(6, dtype=np.float32).reshape(2, 3), np.array(["flip", "crop"])
+    runs.save_arrays(path, weights=weights, names=names, plain=[3, 1])
+
+    def refuse(*_):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+        patch.setattr(runs.os, "replace", refuse)
+        runs.save_arrays(path, weights=weights + 1)
+    assert [p.name for p in tmp_path.iterdir()] == ["arrays.npz"]
+    with np.load(path) as saved:
+        assert set(saved) == {"weights", "names", "plain"}
+        assert saved["weights"].dtype == np.float32
+        np.testing.assert_array_equal(saved["weights"], weights)
+        assert (saved["names"].tolist(), saved["plain"].tolist()) == (["flip", "crop"], [3, 1])
+    runs.save_arrays(path, weights=weights + 1)
+    with np.load(path) as saved:
+        assert set(saved) == {"weights"}
+        np.testing.assert_array_equal(saved["weights"], weights + 1)
+
+
 def test_command_line_reports_plainly(workbook, capsys):
     assert runs.main(["run", "--tier", "huge"]) == 1
     assert capsys.readouterr().err.startswith("error: There is no tier 'huge'")

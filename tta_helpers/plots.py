@@ -237,6 +237,123 @@ def followed(
     return noted(figure, note)
 
 
+def trade_off(
+    passes: Sequence[float],
+    changes: Sequence[PairedComparison],
+    front: Sequence[int],
+    note: str = "",
+) -> Figure:
+    """Draw gains against cost: every policy a dot, those on the front numbered, with intervals.
+
+    Parameters
+    ----------
+    passes
+        The cost of each policy in forward passes.
+    changes
+        What each policy changes.
+    front
+        The policies to join up by steps, in the order of their cost; the first is number 1.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4))
+    gain = np.array([100 * change.gain for change in changes])
+    passes = np.asarray(passes, dtype=float)
+    axis.plot(passes, gain, ".", color=_GREY, alpha=0.6, label="a policy")
+    x, y = passes[list(front)], gain[list(front)]
+    low, high = (
+        np.array([100 * getattr(changes[k], end) for k in front]) for end in ("low", "high")
+    )
+    axis.errorbar(x, y, (y - low, high - y), fmt="o", color="C0", capsize=2, label="on the front")
+    axis.step(x, y, where="post", color="C0", linewidth=0.8)
+    for number, point in enumerate(zip(x, y, strict=True), start=1):
+        offset = (3, 5) if number % 2 else (3, -12)  # above and below in turn
+        axis.annotate(str(number), point, offset, textcoords="offset points", fontsize=8)
+    axis.axhline(0, color="black", linewidth=0.8)
+    ticks = [tick for tick in (1, 1.5, 2, 3, 5, 10, 20, 50) if tick <= 1.2 * passes.max()]
+    axis.set(xscale="log", xlabel="cost (forward passes)", ylabel="gain (percentage points)")
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    axis.legend(fontsize=8)
+    return noted(figure, note)
+
+
+def reliability_diagrams(
+    panels: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]], note: str = ""
+) -> Figure:
+    """Draw accuracy against confidence, one panel a title, one line a policy.
+
+    On the diagonal a prediction may be believed; below it, it is too sure.
+
+    Parameters
+    ----------
+    panels
+        By title and policy, what `metrics.reliability` returns.
+    """
+    size = (3.6 * len(panels), 3.6)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
+    for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
+        axis.plot([0, 1], [0, 1], color="black", linewidth=0.8)
+        for name, bins in lines.items():
+            axis.plot(bins["confidence"], bins["accuracy"], "o-", markersize=4, label=name)
+        axis.set(title=title, xlabel="confidence (mean of a bin)", xlim=(0, 1), ylim=(0, 1))
+    axes[0, 0].set_ylabel("accuracy (share right in a bin)")
+    axes[0, 0].legend(fontsize=7)
+    return noted(figure, note)
+
+
+def explained(
+    images: np.ndarray,
+    titles: Sequence[str],
+    probs: np.ndarray,
+    weights: np.ndarray,
+    names: Sequence[str],
+    label: int,
+    note: str = "",
+) -> Figure:
+    """Show how the views of one image become one prediction.
+
+    Above, the views with the class that each names, blue if right; in the middle, their weights;
+    below, the weighted average.
+
+    Parameters
+    ----------
+    images
+        The views, shape (views, height, width, 3), in [0, 1].
+    titles
+        One name a view.
+    probs
+        Shape (views, classes).
+    weights
+        Shape (views,), summing to one; a view of weight 0 is drawn pale.
+    names, label
+        One name a class, and the number of the right one.
+    """
+    n = len(images)
+    figure = plt.figure(figsize=(max(0.9 * n, 6), 4.6))
+    grid = figure.add_gridspec(3, n, height_ratios=(2.2, 1, 2.4))
+    for k, (image, title) in enumerate(zip(images, titles, strict=True)):
+        axis = figure.add_subplot(grid[0, k])
+        axis.imshow(image, alpha=1 if weights[k] else 0.35)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        axis.set_title(title.replace(" ", "\n"), fontsize=7)
+        best = int(probs[k].argmax())
+        said = f"{names[best]}\n{100 * probs[k, best]:.0f} %"
+        axis.set_xlabel(said, fontsize=7, color="C0" if best == label else "C1")
+    bars = figure.add_subplot(grid[1, :])
+    bars.bar(range(n), weights, color=_GREY)
+    bars.set(xticks=[], xlim=(-0.5, n - 0.5), ylabel="weight")
+    average = weights @ probs
+    outcome = figure.add_subplot(grid[2, :])
+    outcome.bar(
+        names, average, color=["C0" if k == label else "#bbbbbb" for k in range(len(names))]
+    )
+    verdict_of = "right" if average.argmax() == label else "wrong"
+    outcome.set(ylabel="average", ylim=(0, 1))
+    said = f"says {names[average.argmax()]}: {verdict_of} (it is a {names[label]}, blue)"
+    outcome.set_title(said, fontsize=9)
+    return noted(figure, note)
+
+
 def noted(figure: Figure, note: str) -> Figure:
     """Write the small print under a figure that is done, and return it to be shown once."""
     if note:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import optimize
 from sklearn.model_selection import KFold
+from threadpoolctl import threadpool_limits
 
 _SMALLEST = np.finfo(np.float32).tiny
 _LEAST = 1e-7  # a probability below this counts as this in a loss, as in Keras
@@ -260,10 +261,11 @@ def class_weighted_mean(probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
         Not negative, shape (views, classes), as `fit_weights` returns them with `by_class`.
     """
     probs, weights = _checked(probs), np.asarray(weights)
-    if weights.shape != (len(probs), probs.shape[-1]) or not (weights >= 0).all():
+    usable = np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
+    if weights.shape != (len(probs), probs.shape[-1]) or not usable:
         raise ValueError(
-            f"weights {weights.shape} must be {len(probs)} views x {probs.shape[-1]} classes and "
-            "not negative."
+            f"weights {weights.shape} must be {len(probs)} views x {probs.shape[-1]} classes, "
+            "finite, not negative, not all zero."
         )
     sums = np.maximum(np.einsum("vnc,vc->nc", probs, weights), _SMALLEST)
     return sums / sums.sum(axis=-1, keepdims=True)
@@ -313,13 +315,14 @@ def fit_weights(
     columns = probs.shape[-1] if by_class else 1
     parts = list(KFold(folds, shuffle=True, random_state=seed).split(by_image))
     losses = np.zeros(len(strengths))
-    for fitted, left_out in parts:
-        data = _WeightLoss(labels[fitted], by_image[fitted])
-        check = _WeightLoss(labels[left_out], by_image[left_out])
-        for k, strength in enumerate(strengths):
-            losses[k] += check(data.fit(strength, columns))[0]
-    strength = float(strengths[losses.argmin()])
-    weights = _WeightLoss(labels, by_image).fit(strength, columns)
+    with threadpool_limits(1):  # matrices this small wait for threads longer than they compute
+        for fitted, left_out in parts:
+            data = _WeightLoss(labels[fitted], by_image[fitted])
+            check = _WeightLoss(labels[left_out], by_image[left_out])
+            for k, strength in enumerate(strengths):
+                losses[k] += check(data.fit(strength, columns))[0]
+        strength = float(strengths[losses.argmin()])
+        weights = _WeightLoss(labels, by_image).fit(strength, columns)
     weights /= weights.mean() * len(weights)
     return (weights if by_class else weights[:, 0]), strength
 
@@ -329,23 +332,23 @@ class _WeightLoss:
 
     def __init__(self, labels: np.ndarray, by_image: np.ndarray) -> None:
         n, _, n_classes = by_image.shape
-        self.by_class = np.ascontiguousarray(by_image.transpose(2, 0, 1))  # (classes, n, views)
+        self.by_class = np.ascontiguousarray(by_image.transpose(2, 1, 0))  # (classes, views, n)
         self.true = np.eye(n_classes)[labels].T.astype(bool)  # (classes, n)
         self.n = n
 
     def __call__(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss an image in nats, and its slope in the weights (views, 1 or classes)."""
-        full = np.broadcast_to(weights.T[..., None], (len(self.by_class), len(weights), 1))
-        sums = np.maximum((self.by_class @ full)[..., 0], _SMALLEST)  # (classes, n)
+        full = np.broadcast_to(weights.T, (len(self.by_class), len(weights)))
+        sums = np.maximum((full[:, None] @ self.by_class)[:, 0], _SMALLEST)  # (classes, n)
         total = sums.sum(axis=0)
         loss = np.log(total).mean() - np.log(sums[self.true]).mean()
-        slopes = (1 / total - self.true / sums)[:, None] @ self.by_class / self.n
-        slope = slopes[:, 0].T
+        slopes = self.by_class @ (1 / total - self.true / sums)[..., None]
+        slope = slopes[..., 0].T / self.n
         return loss, slope if weights.shape[1] > 1 else slope.sum(axis=1, keepdims=True)
 
     def fit(self, strength: float, columns: int) -> np.ndarray:
         """Return the weights, shape (views, columns), that minimise the loss and the penalty."""
-        shape = self.by_class.shape[-1], columns
+        shape = self.by_class.shape[1], columns
 
         def penalised(flat: np.ndarray) -> tuple[float, np.ndarray]:
             weights = flat.reshape(shape)
@@ -379,8 +382,9 @@ def greedy_search(
         How many views to choose, at least 1.
     costs
         The passes that each view costs, above 0. With them the next view is the one that gains
-        most *a pass*. A view that is in already costs nothing more, so it goes first if it gains
-        anything; a search that no view improves ends before `size`.
+        most *a pass*, the first against a uniform guess. A view that is in already costs nothing
+        more, so it goes first if it gains anything; a search that no view improves ends before
+        `size`.
 
     Returns
     -------
@@ -448,13 +452,18 @@ def _best_power(labels: np.ndarray, logs: np.ndarray) -> np.ndarray:
     """
     true = _at_labels(logs, labels).mean(axis=1)
     power = np.ones(len(logs))
-    for _ in range(12):
+    for _ in range(50):
         scaled = softmax(power[:, None, None] * logs)
         mean = (scaled * logs).sum(axis=-1)
         slope = true - mean.mean(axis=1)
         curvature = ((scaled * logs**2).sum(axis=-1) - mean**2).mean(axis=1)
         step = power + slope / np.maximum(curvature, 1e-12)
-        power = np.clip(step, np.maximum(power / 2, 0.05), np.minimum(power * 2, 20))
+        previous, power = (
+            power,
+            np.clip(step, np.maximum(power / 2, 0.05), np.minimum(power * 2, 20)),
+        )
+        if np.abs(power - previous).max() < 1e-5:
+            break
     return power
 
 

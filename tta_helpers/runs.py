@@ -280,10 +280,7 @@ def run_workbook(given: Mapping[str, Any], name: str) -> None:
     data = load_dataset(given["dataset"], image_size=given.get("image_size") or None)
     print(f"Data: {data.provenance}")
     finished = _read_keys(folder)
-    key = _digest(
-        data.fingerprint,
-        *(p.read_text("utf-8") for p in sorted(Path(__file__).parent.glob("*.py"))),
-    )
+    key = package_digest(data.fingerprint)
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
         defaults = declared_parameters(path)
@@ -330,6 +327,13 @@ def _named_folder(name: str) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
         raise RunError(f"NAME is {name!r}; give one plain folder name, it is made in runs/.")
     return run_folder(Path("runs") / name)
+
+
+def package_digest(*texts: str) -> str:
+    """Return a digest of the package's code and of more texts, to tell results apart by."""
+    return _digest(
+        *(p.read_text("utf-8") for p in sorted(Path(__file__).parent.glob("*.py"))), *texts
+    )
 
 
 def _digest(*texts: str) -> str:
