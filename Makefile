@@ -14,17 +14,19 @@ export MATPLOTLIBRC := $(CURDIR)/notebooks
 
 BIN := .venv/bin
 READY := .venv/ready
+BENCH := .venv-bench
 RUNS := $(BIN)/python -m tta_helpers.runs
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run test lab publish clean
+.PHONY: help run test lab bench publish clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(DATASET)) into runs/$(NAME)"
 	@echo "make test     run every check"
 	@echo "make lab      open JupyterLab in notebooks/"
+	@echo "make bench    measure what TTA costs on this machine, into benchmarks/results and README.md"
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
-	@echo "make clean    remove .venv and caches; runs/ and downloads stay"
+	@echo "make clean    remove the environments and caches; runs/ and downloads stay"
 
 run: $(READY)
 	@$(RUNS) run --tier "$(TIER)" --name "$(NAME)" --dataset "$(DATASET)" $(PARAMS)
@@ -41,11 +43,14 @@ test: $(READY)
 lab: $(READY)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
+bench: $(READY) $(BENCH)/ready
+	@$(BIN)/python -m benchmarks --dataset "$(DATASET)"
+
 publish: $(READY)
 	@$(RUNS) publish --name "$(NAME)"
 
 clean:
-	rm -rf .venv data/cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv $(BENCH) data/cache .pytest_cache .ruff_cache *.egg-info
 
 # TensorFlow has wheels for Python 3.11 to 3.13, so the first interpreter of those is taken.
 $(READY): requirements.txt pyproject.toml
@@ -66,3 +71,15 @@ $(READY): requirements.txt pyproject.toml
 	    echo "Behind a proxy or a mirror, set HTTPS_PROXY or PIP_INDEX_URL and try again." >&2; exit 1; \
 	}
 	@touch $(READY)
+
+# PyTorch, ttach and JAX lie over .venv in an environment that only the benchmarks use. Without it
+# they measure the rest.
+PURELIB := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+$(BENCH)/ready: benchmarks/requirements.txt $(READY)
+	@echo "Building $(BENCH) with PyTorch and JAX ..."
+	@$(BIN)/python -m venv --clear $(BENCH) && \
+	$(BENCH)/bin/python -m pip install --quiet --retries 1 --no-deps --require-hashes \
+	    -r benchmarks/requirements.txt && \
+	$(BIN)/python $(PURELIB) > "$$($(BENCH)/bin/python $(PURELIB))/workbook.pth" && \
+	touch $(BENCH)/ready || { \
+	    rm -rf $(BENCH); echo "note: it could not be built; PyTorch and JAX are left out." >&2; }

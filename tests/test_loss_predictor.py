@@ -511,8 +511,7 @@ CHOICES = {
 def test_selected_views_are_averaged_in_the_order_of_the_images(
     linear, photos, batch_size, worth, monkeypatch
 ):
-    for module in (lp, predict):
-        monkeypatch.setattr(module, "WORTH_A_GRAPH", worth)
+    monkeypatch.setattr(predict, "WORTH_A_GRAPH", worth)
     counter = Counter()
     model = keras.Sequential([keras.Input((8, 6, 3)), counter, linear.model])
     outputs = np.stack([linear.probs(view / 255) for view in by_numpy(photos)])

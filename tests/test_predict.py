@@ -5,12 +5,19 @@ import sys
 import tracemalloc
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 from scipy import special
 
 from tta_helpers import views
-from tta_helpers.predict import generator_views, predict_copies, predict_views, tta_model
+from tta_helpers.predict import (
+    generator_views,
+    predict_copies,
+    predict_views,
+    tta_model,
+    worth_a_graph,
+)
 
 SHIFTED = views.Shift(1, -2)
 SET = (views.Identity(), views.HorizontalFlip(), views.VerticalFlip(), SHIFTED)
@@ -69,6 +76,41 @@ def test_bad_input_names_the_value(linear, photos):
             predict_views(linear.model, photos, SET, size)
     with pytest.raises(ValueError, match="same image"):
         predict_views(linear.model, photos, (views.Identity(), views.Rotate(360)))
+
+
+def test_bfloat16_rounds_what_the_hidden_layers_see(photos):
+    """A hidden layer that picks pixels shows the rounding; the last layer keeps float32."""
+    hidden, head = keras.layers.Dense(5, use_bias=False), keras.layers.Dense(4)
+    layers = [keras.Input((8, 6, 3)), keras.layers.Flatten(), hidden, head]
+    model = keras.Sequential([*layers, keras.layers.Softmax(dtype="float32")])
+    rng, pixels = np.random.default_rng(3), [0, 17, 40, 77, 143]
+    hidden.set_weights([np.eye(144, dtype="float32")[:, pixels]])
+    kernel = 3 * rng.standard_normal((5, 4)).astype("float32")
+    for head_kernel in (kernel, -kernel):  # the copy must follow the model's weights
+        head.set_weights([head_kernel, np.zeros(4)])
+        rounded = (photos / 255).astype("float32").astype(ml_dtypes.bfloat16)
+        picked = rounded.reshape(11, -1)[:, pixels].astype("float64")
+        logits = picked @ head_kernel.astype(ml_dtypes.bfloat16).astype("float64")
+        expected = special.softmax(logits.astype(ml_dtypes.bfloat16).astype("float64"), axis=-1)
+        probs = predict_views(model, photos, SET, precision="bfloat16")
+        assert probs.dtype == np.float32
+        np.testing.assert_allclose(probs[0], expected, atol=1e-5)
+        exact = special.softmax((photos / 255).reshape(11, -1)[:, pixels] @ head_kernel, axis=-1)
+        assert np.abs(probs[0] - exact).max() > 1e-4  # 8 bits do not give what 24 bits give
+        np.testing.assert_allclose(predict_views(model, photos, SET)[0], exact, atol=1e-5)
+
+
+def test_an_unknown_precision_is_refused(linear, photos):
+    with pytest.raises(ValueError, match=r"'int8'.*'float32', 'bfloat16'"):
+        predict_views(linear.model, photos, SET, precision="int8")
+
+
+def test_a_graph_pays_after_many_images_in_one_call_or_in_several(linear, linear_logits):
+    assert not worth_a_graph(linear.model, 1500)
+    assert not worth_a_graph(linear.model, 1500)
+    assert worth_a_graph(linear.model, 1500)
+    assert not worth_a_graph(linear_logits.model, 3999)  # every model counts for itself
+    assert worth_a_graph(linear_logits.model, 1)
 
 
 class FlipByCoin:

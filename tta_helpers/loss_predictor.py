@@ -24,13 +24,13 @@ from tta_helpers.metrics import rank_correlation
 from tta_helpers.models import ProgressBar
 from tta_helpers.policies import checked_choice, cross_entropy
 from tta_helpers.predict import (
-    WORTH_A_GRAPH,
     check_batch_size,
     checked_batch,
     checked_images,
-    predict_view,
+    predict_mixed,
     predict_views,
     probabilities,
+    worth_a_graph,
 )
 from tta_helpers.progress import progress
 from tta_helpers.views import View
@@ -433,8 +433,8 @@ def predict_selected(
 ) -> np.ndarray:
     """Return each image's mean prediction over its chosen views, in the order of the images.
 
-    Images are grouped by view, so that a batch needs one view only and nothing is forwarded that
-    was not chosen: k views an image cost k passes.
+    Nothing is forwarded that was not chosen, and a batch is forwarded whole, whichever views its
+    images see: k views an image cost k passes.
 
     Parameters
     ----------
@@ -452,17 +452,14 @@ def predict_selected(
     choice = checked_choice(choice, len(views), len(images))
     check_batch_size(batch_size)
     probs = np.zeros((len(images), model.output_shape[-1]), np.float32)
-    keep = len(images) >= WORTH_A_GRAPH
+    keep = worth_a_graph(model, len(images))
     bar = progress(desc="predict selected views", total=choice.size)
-    for column in choice.T:
-        order = np.argsort(column, kind="stable")
-        ends = np.cumsum(np.bincount(column, minlength=len(views)))
-        for view, rows in zip(views, np.split(order, ends[:-1]), strict=True):
-            for start in range(0, len(rows), batch_size):
-                batch = rows[start : start + batch_size]
-                part = checked_batch(images[batch])
-                outputs = predict_view(model, part, view, keep=keep)
-                probs[batch] += probabilities(outputs, logits)
-                bar.update(len(batch))
+    for start in range(0, len(images), batch_size):
+        rows = slice(start, start + batch_size)
+        batch = checked_batch(images[rows])
+        for column in choice[rows].T:
+            outputs = predict_mixed(model, batch, views, column, keep=keep)
+            probs[rows] += probabilities(outputs, logits)
+            bar.update(len(batch))
     bar.close()
     return probs / choice.shape[1]

@@ -1,0 +1,1 @@
+"""What TTA costs on this machine: `make bench` measures it, side by side in one run."""

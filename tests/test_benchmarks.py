@@ -1,0 +1,212 @@
+"""The benchmarks' own arithmetic and their report; no time is asserted anywhere."""
+
+import io
+import json
+
+import keras
+import numpy as np
+import pytest
+from scipy import signal
+
+from benchmarks import __main__ as bench
+from benchmarks import groups, growth, pytorch, report, timing
+from tta_helpers import runs
+from tta_helpers.models import baseline_cnn, wide_resnet
+from tta_helpers.views import TWELVE
+
+ABOUT = {
+    "processor": "Example(R) Chip(TM) @ 2.5GHz",
+    "threads": 2,
+    "matrix_product_gflops": 123.4,
+    "minutes": 7.6,
+    "dataset": "Drawn by hand.",
+    "notes": ["PyTorch: not measured, it is away."],
+    "python": "3.11.0",
+    "versions": {"keras": "3.1", "tensorflow": "2.1"},
+    "backend": "tensorflow",
+    "devices": ["cpu:0"],
+    "machine": "Linux x86_64, 2 cores",
+}
+
+
+def entry(**changes):
+    whole = {"group": 2, "text": "ours / bare", "values": [1.25, 1.0, 1.5], "network": "net"}
+    return timing.Entry(**{**whole, **changes})
+
+
+def test_median_goal_and_spread_by_hand():
+    assert entry().median == 1.25
+    assert entry(values=[4.0, 1.0, 2.0, 3.0]).median == 2.5
+    assert report.spread(entry()) == "1.25 × [1.00, 1.50]"
+    assert report.spread(entry(values=[1234.5], unit="s")) == "1,234 s"
+    assert report.number(0.00003) == "3.0e-05"
+    assert entry().reached is None
+    assert entry(goal=("at most", 1.25)).reached
+    assert not entry(goal=("at most", 1.2)).reached
+    assert entry(goal=("at least", 1.2)).reached
+    assert not entry(goal=("at least", 500)).reached
+
+
+def test_ways_take_turns_and_two_rounds_are_not_timed(monkeypatch):
+    clock = iter(np.arange(0, 1000, 0.5))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    calls = []
+    ways = {name: lambda name=name: calls.append(name) for name in "abc"}
+    seconds = timing.interleaved(ways, 4, "turns")
+    assert "".join(calls) == "bca" + "cab" + "abc" + "bca" + "cab" + "abc"
+    assert {name: s.tolist() for name, s in seconds.items()} == {n: [0.5] * 4 for n in "abc"}
+
+
+def test_work_by_hand():
+    assert timing.gflops(5_000_000, 200, np.array([4.0, 1.0, 2.0])) == pytest.approx(1.0)
+    assert len(groups.forty_policies(np.full((12, 5, 3), 1 / 3), np.zeros(5, int))) == 40
+
+
+def test_the_table_and_the_files(tmp_path):
+    entries = [
+        entry(goal=("at most", 1.1), images=10_000, batch=500, gflops=99.7),
+        entry(group=3, text="mirror", detail=True),
+        entry(group=6, text="2 views of 30 images", unit="s", images=30, detail=True),
+        entry(group=6, text="2 views of 30 images", unit="MB", images=30, detail=True),
+    ]
+    row = "| 2 | ours / bare | net | 1.25 × [1.00, 1.50] | at most 1.1: **not reached** "
+    assert report.table(entries).splitlines()[2:] == [row + "| 10,000 | 500 | 100 |"]
+    report.write(ABOUT, entries, tmp_path)
+    names = {path.suffix: path for path in tmp_path.iterdir()}
+    assert {path.stem for path in names.values()} == {"example-chip-2-5ghz-2-threads"}
+    assert set(names) == {".json", ".png", ".md"}
+    body = json.loads(names[".json"].read_text())
+    assert body["entries"][0]["low"] == 1.0
+    assert body["threads"] == 2
+    text = names[".md"].read_text(encoding="utf-8")
+    for part in ("2 threads", "123 GFLOP/s", "8 minutes", "Drawn by hand.", "it is away", row):
+        assert part in text
+
+
+def test_the_readme_keeps_what_stands_around_the_marks():
+    start, end = report.README_MARKS
+    text = f"before\n{start}\nold\n{end}\nafter\n"
+    changed = report.with_benchmarks(text, "new")
+    assert changed == f"before\n{start}\nnew\n{end}\nafter\n"
+    assert report.with_benchmarks(changed, "old") == text
+    with pytest.raises(runs.RunError, match="put them back"):
+        report.with_benchmarks("nothing", "new")
+    readme = (runs.ROOT / "README.md").read_text(encoding="utf-8")
+    assert report.with_benchmarks(readme, "new") != readme
+
+
+def test_padding_by_hand():
+    assert pytorch.same_padding(32, 3, 1) == (1, 1)
+    assert pytorch.same_padding(32, 3, 2) == (0, 1)
+    assert pytorch.same_padding(32, 1, 2) == (0, 0)
+    assert pytorch.same_padding(7, 3, 2) == (1, 1)
+
+
+def followed(steps, arrays, images):
+    """Follow exported steps with NumPy and SciPy in PyTorch's conventions, channels first."""
+    values = [images]
+    for k, step in enumerate(steps):
+        x, *others = [values[i] for i in step["inputs"]]
+        mine = {n: arrays.get(f"{k}.{n}") for n in ("weight", "bias", "mean", "variance")}
+        match step["kind"]:
+            case "Conv2D":
+                down, right = step["strides"]
+                x = np.pad(x, ((0, 0), (0, 0), *step["padding"]))
+                x = np.array(
+                    [
+                        [
+                            sum(
+                                signal.correlate2d(c, w, "valid")
+                                for c, w in zip(image, kernel, strict=True)
+                            )
+                            for kernel in mine["weight"]
+                        ]
+                        for image in x
+                    ]
+                )[:, :, ::down, ::right]
+                x = x if mine["bias"] is None else x + mine["bias"][:, None, None]
+                x = np.maximum(x, 0) if step["relu"] else x
+            case "BatchNormalization":
+                columns = (-1, *[1] * (x.ndim - 2))
+                mean, variance = mine["mean"], mine["variance"]
+                scale = mine["weight"] / np.sqrt(variance + step["epsilon"])
+                x = (x - mean.reshape(columns)) * scale.reshape(columns)
+                x = x + mine["bias"].reshape(columns)
+            case "MaxPooling2D":
+                n, c, h, w = x.shape
+                x = x.reshape(n, c, h // 2, 2, w // 2, 2).max(axis=(3, 5))
+            case "Flatten":
+                x = x.reshape(len(x), -1)
+            case "Dense":
+                x = x @ mine["weight"].T + mine["bias"]
+                x = np.maximum(x, 0) if step["activation"] == "relu" else x
+                if step["activation"] == "softmax":
+                    x = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+            case "GlobalAveragePooling2D":
+                x = x.mean(axis=(2, 3))
+            case "ReLU":
+                x = np.maximum(x, 0)
+            case "Add":
+                x = x + others[0]
+            case "Rescaling":
+                x = x * step["scale"] + step["offset"]
+        values.append(x)
+    return values[-1]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [baseline_cnn((8, 12, 3), 4), wide_resnet(10, 1, (8, 12, 3), 4)],
+    ids=["cnn", "wide resnet"],
+)
+def test_the_exported_network_is_the_same_in_pytorchs_conventions(model):
+    """Height and width differ and no two channels are alike, so a wrong order of axes shows."""
+    rng = np.random.default_rng(5)
+    weights = [w * rng.uniform(0.5, 1.5, w.shape) for w in model.get_weights()]
+    model.set_weights([w + rng.uniform(0, 0.02, w.shape) for w in weights])
+    head = model.layers[-1]
+    head.set_weights([w / 100 for w in head.get_weights()])  # no probability near 0 or 1
+    images = rng.random((2, 8, 12, 3), dtype=np.float32)
+    steps, arrays = pytorch.exported(model)
+    json.dumps(steps)
+    found = followed(steps, arrays, images.transpose(0, 3, 1, 2).astype("float64"))
+    assert 0.01 < np.ptp(found) < 0.9
+    np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-5)
+
+
+def test_a_layer_without_counterpart_is_named():
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.UpSampling2D(name="larger")])
+    with pytest.raises(ValueError, match=r"larger \(UpSampling2D\)"):
+        pytorch.exported(model)
+
+
+def test_growth_prints_one_line_of_json(capsys):
+    growth.main(20, 3, 10)
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"seconds", "megabytes"}
+    assert found["megabytes"] >= 0
+
+
+def test_all_of_it_runs(tmp_path, monkeypatch, capsys):
+    """Tiny sizes, without the other environment; `test_growth` sees to the processes of group 6."""
+    for module in (bench, pytorch):
+        monkeypatch.setattr(module, "PYTHON", tmp_path / "absent")
+    monkeypatch.setattr(bench, "wide_resnet", lambda *_: baseline_cnn((32, 32, 3)))
+    answer = json.dumps({"seconds": 1.5, "megabytes": 20})
+    monkeypatch.setattr(
+        groups.subprocess, "run", lambda *_, **__: type("Done", (), {"stdout": answer})
+    )
+    monkeypatch.setattr(bench, "_on_backend", lambda *_: iter(()))
+    arguments = ["--quick", "--dataset", "sample", "--out", str(tmp_path / "out")]
+    assert bench.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert all(f"\n{group}.  " in "\n" + printed for group in range(1, 8))
+    (path,) = (tmp_path / "out").glob("*.json")
+    body = json.loads(path.read_text(encoding="utf-8"))
+    assert {e["text"] for e in body["entries"] if e["group"] == 3} >= {v.name for v in TWELVE}
+    assert "there is no .venv-bench" in body["notes"][0]
+
+
+def test_quick_numbers_never_reach_the_readme(monkeypatch):
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert bench.main(["--quick"]) == 1
