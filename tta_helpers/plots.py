@@ -347,9 +347,8 @@ def explained(
     outcome.bar(
         names, average, color=["C0" if k == label else "#bbbbbb" for k in range(len(names))]
     )
-    verdict_of = "right" if average.argmax() == label else "wrong"
     outcome.set(ylabel="average", ylim=(0, 1))
-    said = f"says {names[average.argmax()]}: {verdict_of} (it is a {names[label]}, blue)"
+    said = f"answer: {names[average.argmax()]}; right would be {names[label]} (blue)"
     outcome.set_title(said, fontsize=9)
     return noted(figure, note)
 

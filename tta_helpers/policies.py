@@ -359,7 +359,8 @@ class _WeightLoss:
 
         start = np.full(shape, 1 / shape[0]).ravel()
         bounds = [(0, None)] * start.size
-        found = optimize.minimize(penalised, start, jac=True, bounds=bounds, method="L-BFGS-B")
+        how = {"jac": True, "bounds": bounds, "method": "L-BFGS-B", "options": {"ftol": 1e-8}}
+        found = optimize.minimize(penalised, start, **how)
         return found.x.reshape(shape)
 
 
