@@ -1,12 +1,15 @@
 # Everything runs in .venv, built from the hashed lock. `make` alone lists the targets.
 # Options: TIER=smoke|lesson|full  NAME=folder-in-runs  DATASET=auto|cifar10|cifar100|sample|a folder
 #          PARAMS="-p repeats 2 -p image_size 32"  CIFAR10_DIR=folder with CIFAR-10
+#          SWEEP=file in sweeps/  OPTIONS="--workers 4", "--scheduler tcp://…" or "--slurm settings.yml"
 #          PYTHON=interpreter to build .venv with
 PYTHON ?=
 TIER ?= lesson
 NAME ?= $(TIER)
-DATASET ?= auto
+DATASET ?=
 PARAMS ?=
+SWEEP ?= sweeps/flip_seeds.yml
+OPTIONS ?=
 ifneq ($(strip $(CIFAR10_DIR)),)
 export CIFAR10_DIR := $(abspath $(CIFAR10_DIR))
 endif
@@ -15,19 +18,25 @@ export MATPLOTLIBRC := $(CURDIR)/notebooks
 BIN := .venv/bin
 READY := .venv/ready
 RUNS := $(BIN)/python -m tta_helpers.runs
+SWEEPS := $(BIN)/python -m tta_helpers.sweeps
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run test lab publish clean
+.PHONY: help run sweep test lab publish clean
 
 help:
-	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(DATASET)) into runs/$(NAME)"
+	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
+	@echo "make sweep    execute the runs of $(SWEEP), many at a time, and their report"
 	@echo "make test     run every check"
 	@echo "make lab      open JupyterLab in notebooks/"
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
 	@echo "make clean    remove .venv and caches; runs/ and downloads stay"
 
 run: $(READY)
-	@$(RUNS) run --tier "$(TIER)" --name "$(NAME)" --dataset "$(DATASET)" $(PARAMS)
+	@$(RUNS) run --tier "$(TIER)" --name "$(NAME)" $(if $(DATASET),--dataset "$(DATASET)") $(PARAMS)
+
+sweep: $(READY)
+	@$(SWEEPS) run "$(SWEEP)" $(OPTIONS)
+	@$(SWEEPS) report "$(basename $(notdir $(SWEEP)))"
 
 test: $(READY)
 	$(BIN)/ruff check .
