@@ -513,7 +513,7 @@ def _cells_begun(partial: Path) -> int:
     """Return the number of code cells that a notebook's run has begun, from papermill's file."""
     cells = nbformat.read(partial, as_version=4).cells
     code = [cell for cell in cells if cell.cell_type == "code"]
-    return sum(cell.metadata.papermill.status != "pending" for cell in code)
+    return sum(cell.metadata.papermill.start_time is not None for cell in code)
 
 
 @contextmanager
@@ -622,26 +622,40 @@ def publish(name: str) -> None:
     README.md to show.
     """
     folder = named_folder(name)
-    executed = [nbformat.read(folder / path.name, as_version=4) for path in notebook_paths()]
-    for path, run in zip(notebook_paths(), executed, strict=True):
-        source = nbformat.read(path, as_version=4)
-        if [cell.source for cell in run.cells] != [cell.source for cell in source.cells]:
-            raise RunError(
-                f"{path.name} differs from what ran in {name}, or ran with other parameters than "
-                "its defaults; run it again with the lesson tier."
-            )
+    executed = [executed_copy(path, folder) for path in notebook_paths()]
     records = _records(folder)
     for path, run in zip(notebook_paths(), executed, strict=True):
-        run.metadata.pop("papermill", None)
         for cell in run.cells:
-            for key in ("papermill", "execution", "exception"):
-                cell.metadata.pop(key, None)
             if "readme" in cell.metadata.get("tags", []):
                 (NOTEBOOKS / "tta.png").write_bytes(_picture(cell))
         run.metadata["tta_result"] = records[path.stem]
         write_whole(path, nbformat.writes(run) + "\n")
     readme = ROOT / "README.md"
     write_whole(readme, with_results(readme.read_text(encoding="utf-8"), list(records.values())))
+
+
+def executed_copy(path: Path, folder: Path) -> nbformat.NotebookNode:
+    """Return a committed notebook as executed in a folder, without papermill's notes.
+
+    Raises
+    ------
+    RunError
+        If it did not run there, or its text or parameters were not the committed ones.
+    """
+    try:
+        run = nbformat.read(folder / path.name, as_version=4)
+    except FileNotFoundError as error:
+        raise RunError(f"{path.name} has not run in {folder.name}; run it first.") from error
+    if tuple(cell.source for cell in run.cells) != _sources(path):
+        raise RunError(
+            f"{path.name} differs from what ran in {folder.name}, or ran with other parameters "
+            "than its defaults; run it again with the lesson tier."
+        )
+    run.metadata.pop("papermill", None)
+    for cell in run.cells:
+        for key in ("papermill", "execution", "exception"):
+            cell.metadata.pop(key, None)
+    return run
 
 
 def _picture(cell: nbformat.NotebookNode) -> bytes:

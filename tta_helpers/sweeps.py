@@ -22,6 +22,7 @@ from typing import Any
 
 import dask
 import keras
+import nbformat
 import yaml
 from distributed import Client, Future, LocalCluster, as_completed
 from tqdm import tqdm
@@ -255,8 +256,7 @@ def _execute(waiting: Sequence[Run], cluster: "Cluster") -> dict[str, str]:
     """Execute runs on a cluster, telling of each as it ends; return the failures by label."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment["KERAS_BACKEND"] = keras.backend.backend()
-    failures = {}
-    start = time.monotonic()
+    failures, seconds = {}, []
     with cluster.client(len(waiting)) as client, progress(total=len(waiting), desc="sweep") as bar:
         futures = {
             client.submit(execute_run, run, environment, key=run.folder.name, retries=RETRIES): run
@@ -267,9 +267,12 @@ def _execute(waiting: Sequence[Run], cluster: "Cluster") -> dict[str, str]:
             problem = _problem(future)
             if problem:
                 failures[run.label] = problem
-            how = "FAILED" if problem else f"finished in {future.result():.0f} s"
-            left = (time.monotonic() - start) / k * (len(waiting) - k)
-            rest = f"; about {_span(left)} left" if k < len(waiting) else ""
+            if not problem:
+                seconds.append(future.result())
+            how = "FAILED" if problem else f"finished in {_span(seconds[-1])}"
+            at_a_time = max(1, sum(client.nthreads().values()))
+            left = (len(waiting) - k) / at_a_time * sum(seconds) / max(1, len(seconds))
+            rest = f"; about {_span(left)} left" if left else ""
             tqdm.write(f"[{k}/{len(waiting)}] {run.label}: {how}{rest}")
             sys.stdout.flush()
             bar.update()
@@ -377,7 +380,7 @@ class Cluster:
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=0,  # the memory is in the kernels, where Dask does not see it
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port
             silence_logs=logging.CRITICAL,  # failures are told of by `_write_failures`
         )
 
@@ -507,6 +510,19 @@ def write_report(name: str) -> None:
     print(f"runs/{name}/table.csv and runs/{name}/{REPORT}.ipynb")
 
 
+def publish(name: str) -> None:
+    """Put the outputs of a sweep's report into the committed report notebook.
+
+    Raises
+    ------
+    RunError
+        If the sweep has no report, or one made with other parameters than the notebook's defaults.
+    """
+    path = runs.NOTEBOOKS / f"{REPORT}.ipynb"
+    run = runs.executed_copy(path, runs.ROOT / "runs" / name)
+    runs.write_whole(path, nbformat.writes(run) + "\n")
+
+
 def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows as Parquet where pyarrow is installed; it is no dependency of the workbook."""
     if importlib.util.find_spec("pyarrow"):
@@ -532,12 +548,14 @@ def main(arguments: list[str] | None = None) -> int:
     where.add_argument("--slurm", default="", help="a YAML file of settings for Slurm jobs")
     where.add_argument("--workers", type=int, default=0, help="runs at a time (default: the cores)")
     report = commands.add_parser("report", help="gather a sweep's results into table and notebook")
-    report.add_argument("name", help="the sweep's folder in runs/")
+    published = commands.add_parser("publish", help="commit a report's outputs to its notebook")
+    for command in (report, published):
+        command.add_argument("name", help="the sweep's folder in runs/")
     options = parser.parse_args(arguments)
     runs.settle_data_folder()
     try:
-        if options.command == "report":
-            write_report(options.name)
+        if options.command in ("report", "publish"):
+            {"report": write_report, "publish": publish}[options.command](options.name)
             return 0
         cluster = Cluster(options.scheduler, options.slurm, options.workers)
         return min(1, run_sweep(options.file, cluster))
