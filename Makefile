@@ -19,14 +19,18 @@ BIN := .venv/bin
 READY := .venv/ready
 RUNS := $(BIN)/python -m tta_helpers.runs
 SWEEPS := $(BIN)/python -m tta_helpers.sweeps
+JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run sweep test lab publish clean
+.PHONY: help run sweep test soak test-backends audit lab publish clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
 	@echo "make sweep    execute the runs of $(SWEEP), many at a time, and their report"
 	@echo "make test     run every check"
+	@echo "make soak     the long survival tests: runners, workers and kernels killed"
+	@echo "make test-backends   the package's tests with JAX under Keras"
+	@echo "make audit    look the locked packages up among known vulnerabilities"
 	@echo "make lab      open JupyterLab in notebooks/"
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
 	@echo "make clean    remove .venv and caches; runs/ and downloads stay"
@@ -46,6 +50,21 @@ test: $(READY)
 	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg runs/smoke/[0-9]*.ipynb
 	$(RUNS) prepare --tier smoke --name check
 	$(PYTEST) --nbval-lax --nbval-current-env runs/check/[0-9]*.ipynb
+
+soak: $(READY)
+	$(PYTEST) tests/soak
+
+# JAX lies aside, so that the environment stays that of the lock; what else it needs is in there.
+test-backends: $(READY)
+	$(BIN)/python -m pip install --quiet --upgrade --target build/jax --no-deps $(JAX)
+	PYTHONPATH="$(CURDIR)/build/jax" KERAS_BACKEND=jax $(PYTEST) tests \
+	    --ignore tests/test_sweeps.py --ignore tests/test_survival.py
+
+# --strict: a package that could not be looked up is a failure too.
+audit: $(READY)
+	$(BIN)/python -m venv --clear build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit
+	build/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.txt
 
 lab: $(READY)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
