@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,13 +263,14 @@ def _execute(waiting: Sequence[Run], cluster: "Cluster") -> dict[str, str]:
             client.submit(execute_run, run, environment, key=run.folder.name, retries=RETRIES): run
             for run in waiting
         }
-        for k, future in enumerate(as_completed(futures), 1):
-            run = futures[future]
+        for k, future in enumerate(as_completed(list(futures)), 1):
+            run = futures.pop(future)
             problem = _problem(future)
             if problem:
                 failures[run.label] = problem
-            if not problem:
+            else:
                 seconds.append(future.result())
+            future.release()  # or Dask would run it again if the worker that did it dies later
             how = "FAILED" if problem else f"finished in {_span(seconds[-1])}"
             at_a_time = max(1, sum(client.nthreads().values()))
             left = (len(waiting) - k) / at_a_time * sum(seconds) / max(1, len(seconds))
@@ -281,11 +283,12 @@ def _execute(waiting: Sequence[Run], cluster: "Cluster") -> dict[str, str]:
 
 def _problem(future: Future) -> str:
     """Return why a run failed, with the traceback of its cell; empty if it did not."""
-    if future.status == "finished":
-        return ""
-    if future.status != "error":
+    try:
+        error = future.exception()  # waits, if the worker died just now and it is run again
+    except CancelledError:
         return "It was lost: the scheduler went away. The same command goes on."
-    error = future.exception()
+    if error is None:
+        return ""
     text = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
     return "\n".join([text, *getattr(error, "__notes__", [])])
 
