@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,11 @@ SECTIONS = ("notebooks", "tier", "fixed", "cross", "zip", "report")
 PASSED_ON = ("CIFAR10_DIR", "TTA_CACHE", "KERAS_HOME", "MATPLOTLIBRC")
 """Environment variables that runs depend on; workers elsewhere get them from here."""
 RETRIES = 1
+DASK = {
+    # A worker holds the one run that it executes: when it dies, no other is blamed for it.
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.allowed-failures": 5,
+}
 
 # ---------------------------------------------------------------- what to run
 
@@ -365,6 +371,7 @@ class Cluster:
             with client:
                 yield client
         else:
+            dask.config.set(DASK)
             with self._started(n_runs) as cluster, Client(cluster) as client:
                 yield client
 
@@ -379,13 +386,18 @@ class Cluster:
         share = max(1, cores // workers)
         names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
         dask.config.set({"distributed.nanny.pre-spawn-environ": dict.fromkeys(names, share)})
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,  # the memory is in the kernels, where Dask does not see it
-            dashboard_address="127.0.0.1:0",  # any free port
-            silence_logs=logging.CRITICAL,  # failures are told of by `_write_failures`
-        )
+        # Ctrl-C reaches the whole terminal; workers inherit that it is ignored, and we end them.
+        ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=0,  # the memory is in the kernels, where Dask does not see it
+                dashboard_address="127.0.0.1:0",  # any free port
+                silence_logs=logging.CRITICAL,  # failures are told of by `_write_failures`
+            )
+        finally:
+            signal.signal(signal.SIGINT, ours)
 
 
 def slurm_cluster(path: str | Path) -> Any:

@@ -88,7 +88,7 @@ def test_ctrl_c_ends_a_sweep_and_its_processes(small, fault):
 
 def test_two_sweeps_at_once(small, fault):
     fault("second sweep on a folder")
-    path = tiny.sweep_file(small, cross={"seed": [0, 1]}, fixed={"pause": 5.0})
+    path = tiny.sweep_file(small, cross={"seed": [0, 1]}, fixed={"pause": 30.0})
     first = subprocess.Popen(tiny.command(small, "run", path))
     tiny.wait_for(lambda: tiny.started(small))
     status, _, errors = tiny.call(small, "run", path)
