@@ -1,12 +1,15 @@
 # Everything runs in .venv, built from the hashed lock. `make` alone lists the targets.
 # Options: TIER=smoke|lesson|full  NAME=folder-in-runs  DATASET=auto|cifar10|cifar100|sample|a folder
 #          PARAMS="-p repeats 2 -p image_size 32"  CIFAR10_DIR=folder with CIFAR-10
+#          SWEEP=file in sweeps/  OPTIONS="--workers 4", "--scheduler tcp://…" or "--slurm settings.yml"
 #          PYTHON=interpreter to build .venv with
 PYTHON ?=
 TIER ?= lesson
 NAME ?= $(TIER)
-DATASET ?= auto
+DATASET ?=
 PARAMS ?=
+SWEEP ?= sweeps/flip_seeds.yml
+OPTIONS ?=
 ifneq ($(strip $(CIFAR10_DIR)),)
 export CIFAR10_DIR := $(abspath $(CIFAR10_DIR))
 endif
@@ -16,20 +19,30 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench
 RUNS := $(BIN)/python -m tta_helpers.runs
+SWEEPS := $(BIN)/python -m tta_helpers.sweeps
+JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run test lab bench publish clean
+.PHONY: help run sweep test soak test-backends audit lab bench publish clean
 
 help:
-	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(DATASET)) into runs/$(NAME)"
+	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
+	@echo "make sweep    execute the runs of $(SWEEP), many at a time, and their report"
 	@echo "make test     run every check"
+	@echo "make soak     the long survival tests: runners, workers and kernels killed"
+	@echo "make test-backends   the package's tests with JAX under Keras"
+	@echo "make audit    look the locked packages up among known vulnerabilities"
 	@echo "make lab      open JupyterLab in notebooks/"
 	@echo "make bench    measure what TTA costs on this machine, into benchmarks/results and README.md"
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
 	@echo "make clean    remove the environments and caches; runs/ and downloads stay"
 
 run: $(READY)
-	@$(RUNS) run --tier "$(TIER)" --name "$(NAME)" --dataset "$(DATASET)" $(PARAMS)
+	@$(RUNS) run --tier "$(TIER)" --name "$(NAME)" $(if $(DATASET),--dataset "$(DATASET)") $(PARAMS)
+
+sweep: $(READY)
+	@$(SWEEPS) run "$(SWEEP)" $(OPTIONS)
+	@$(SWEEPS) report "$(basename $(notdir $(SWEEP)))"
 
 test: $(READY)
 	$(BIN)/ruff check .
@@ -40,11 +53,26 @@ test: $(READY)
 	$(RUNS) prepare --tier smoke --name check
 	$(PYTEST) --nbval-lax --nbval-current-env runs/check/[0-9]*.ipynb
 
+soak: $(READY)
+	$(PYTEST) tests/soak
+
+# JAX lies aside, so that the environment stays that of the lock; what else it needs is in there.
+test-backends: $(READY)
+	$(BIN)/python -m pip install --quiet --upgrade --target build/jax --no-deps $(JAX)
+	PYTHONPATH="$(CURDIR)/build/jax" KERAS_BACKEND=jax $(PYTEST) tests \
+	    --ignore tests/test_sweeps.py --ignore tests/test_survival.py
+
+# --strict: a package that could not be looked up is a failure too.
+audit: $(READY)
+	$(BIN)/python -m venv --clear build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit
+	build/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.txt
+
 lab: $(READY)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
 bench: $(READY) $(BENCH)/ready
-	@$(BIN)/python -m benchmarks --dataset "$(DATASET)"
+	@$(BIN)/python -m benchmarks $(if $(DATASET),--dataset "$(DATASET)")
 
 publish: $(READY)
 	@$(RUNS) publish --name "$(NAME)"

@@ -1,8 +1,13 @@
-"""Shared by the tests: an asymmetric model whose predictions NumPy can repeat."""
+"""Shared by the tests: an asymmetric model whose predictions NumPy can repeat; tiny workbooks."""
+
+import logging
+from collections import Counter
 
 import keras
 import numpy as np
 import pytest
+import small_workbook
+from distributed import LocalCluster
 from scipy import special
 
 
@@ -41,3 +46,44 @@ def linear_logits():
 def photos():
     """Eleven distinguishable 8 x 6 images, uint8."""
     return np.random.default_rng(1).integers(0, 256, size=(11, 8, 6, 3), dtype=np.uint8)
+
+
+FAULTS = Counter()
+
+
+@pytest.fixture
+def fault():
+    """Called with a fault that a test tries, it is counted; the summary tells how many."""
+
+    def tried(what, times=1):
+        FAULTS[what] += times
+
+    return tried
+
+
+def pytest_terminal_summary(terminalreporter):
+    if FAULTS:
+        listed = "; ".join(f"{what} ({times})" for what, times in sorted(FAULTS.items()))
+        terminalreporter.write_line(f"{FAULTS.total()} faults tried: {listed}")
+
+
+@pytest.fixture(scope="session")
+def scheduler():
+    """The address of two Dask workers, started once for all tests of sweeps."""
+    cluster = LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        memory_limit=0,
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+    )
+    with cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A workbook of one tiny notebook, in a folder with spaces and letters beyond ASCII."""
+    folder = small_workbook.build(tmp_path / "Übung 1 – ß")
+    small_workbook.enter(folder, monkeypatch.setattr)
+    return folder

@@ -579,7 +579,8 @@ def test_a_write_that_fails_leaves_nothing(monkeypatch, tmp_path):
     assert caches(tmp_path) == []
 
 
-def test_cache_of_another_version_is_an_error_and_stays(tmp_path):
+def test_cache_of_another_version_is_an_error_and_stays(tmp_path, fault):
+    fault("cache of another version")
     load_dataset("sample")
     [cache] = caches(tmp_path)
     meta = json.loads((cache / "meta.json").read_text())

@@ -660,7 +660,7 @@ def load_cifar10c(
 def _open(path: Path) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, OverflowError) as error:  # the last: an absurd shape
         raise DataError(f"{path} cannot be read ({error}): fetch it again") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path} is an archive, not one array: fetch it again")

@@ -319,7 +319,10 @@ def _from_download(official: _Official) -> _Origin:
     def decode(image_size: int | None) -> _Decoded:
         # Unpacked aside, because what stands in Keras' cache is the reader's.
         with tempfile.TemporaryDirectory() as aside, tarfile.open(_archive(official)) as archive:
-            archive.extractall(aside, filter="data")
+            try:
+                archive.extractall(aside, filter="data")
+            except tarfile.TarError as error:  # such as a path that leads out of the folder
+                raise DataError(f"{archive.name} is refused ({error}): delete the file") from error
             return _decode_batches(Path(aside) / official.folder, official, image_size)
 
     return _Origin(official.name, [official.sha256], decode)
@@ -595,7 +598,7 @@ def _open_cache(folder: Path, why: str) -> Dataset:
                 fingerprint=meta["fingerprint"],
                 **{name: _open_array(folder, name, meta["shapes"][name]) for name in ARRAYS},
             )
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(
             f"the cache {folder} is damaged ({type(error).__name__}: {error}): "
             "delete that folder, and it is made again"

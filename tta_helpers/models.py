@@ -284,6 +284,8 @@ def load_model(path: str | Path) -> keras.Model:
     ------
     FileNotFoundError
         If there is no such file; the message says which notebook writes it.
+    ValueError
+        If it is damaged, or holds code, as a Lambda layer does.
     """
     path = Path(path)
     if not path.is_file():
@@ -291,4 +293,16 @@ def load_model(path: str | Path) -> keras.Model:
             f"No saved model at {path.name} in {path.parent.name}/. Notebook 01_baseline_cnn fits "
             "and saves the models: run it first, with the same run_dir."
         )
-    return keras.saving.load_model(path, safe_mode=True)
+    try:
+        return keras.saving.load_model(path, safe_mode=True)
+    except Exception as error:  # a damaged file can raise almost anything
+        if "Lambda" in str(error) and "safe_mode" in str(error):
+            raise ValueError(
+                f"{path.name} holds a Lambda layer, whose stored code could do anything here, so "
+                "it is refused. Ask for the model without Lambda layers, with Keras layers or a "
+                "registered layer in their place."
+            ) from error
+        raise ValueError(
+            f"{path.name} cannot be loaded ({type(error).__name__}: {error}). If it is damaged, "
+            "delete it and run the notebook that saved it, to make it again."
+        ) from error

@@ -16,8 +16,11 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,8 @@ import numpy as np
 import numpy.typing as npt
 import papermill
 import yaml
+from filelock import FileLock, Timeout
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from tta_helpers.data import DataError, Dataset, load_dataset
@@ -45,9 +50,21 @@ class RunError(Exception):
 
 
 def run_folder(run_dir: str | Path) -> Path:
-    """Return the folder for a run's files, made if need be; a relative one lies in the workbook."""
+    """Return the folder for a run's files, made if need be; a relative one lies in the workbook.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made.
+    """
     folder = ROOT / run_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"The folder {folder} cannot be made ({error}): move what is in its place, make the "
+            "disk writable, or choose another name."
+        ) from error
     return folder
 
 
@@ -161,7 +178,7 @@ def read_record(run_dir: str | Path, notebook: str) -> dict[str, Any]:
             f"{path.name} is not in {path.parent.name}/: run notebook {notebook} first, "
             "with the same run_dir."
         ) from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise RunError(f"{path} is not a result record ({error}); run {notebook} again.") from error
 
 
@@ -207,14 +224,41 @@ def _commit() -> str | None:
 
 
 def notebook_paths() -> list[Path]:
-    """Return the workbook's numbered notebooks, in order."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    """Return the workbook's lessons in order; notebooks from 90 on report on other runs."""
+    return sorted(NOTEBOOKS.glob("[0-8][0-9]_*.ipynb"))
 
 
 def declared_parameters(path: Path) -> dict[str, Any]:
-    """Return a notebook's parameters with their defaults, from its cell tagged `parameters`."""
+    """Return a notebook's parameters with their defaults, from its cell tagged `parameters`.
+
+    Raises
+    ------
+    RunError
+        If it has no such cell, or a default is no plain value.
+    """
+    return dict(_inspected(path, path.stat().st_mtime_ns)[0])
+
+
+def _sources(path: Path) -> tuple[str, ...]:
+    """Return the text of each cell of a notebook."""
+    return _inspected(path, path.stat().st_mtime_ns)[1]
+
+
+@lru_cache(maxsize=64)
+def _inspected(path: Path, changed: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return a notebook's parameters and its cells' text; a sweep asks for them run by run."""
+    cells = nbformat.read(path, as_version=4).cells
+    if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
+        raise RunError(f"{path.name} has no cell tagged `parameters`: tag the one that sets them.")
     declared = papermill.inspect_notebook(str(path))
-    return {name: ast.literal_eval(entry["default"]) for name, entry in declared.items()}
+    try:
+        defaults = {name: ast.literal_eval(entry["default"]) for name, entry in declared.items()}
+    except (ValueError, SyntaxError) as error:
+        raise RunError(
+            f"{path.name}: a parameter's default is no plain value ({error}): its cell tagged "
+            "`parameters` may hold numbers, texts, True and False alone."
+        ) from error
+    return defaults, tuple(cell.source for cell in cells)
 
 
 def load_tier(tier: str) -> dict[str, Any]:
@@ -261,11 +305,57 @@ def _check_type(notebook: str, name: str, value: Any, default: Any) -> None:
 # ---------------------------------------------------------------- running
 
 
+@dataclass(frozen=True)
+class Step:
+    """One notebook of a chain: which, the parameters that differ from its defaults, and a key.
+
+    The key stands for everything that the result depends on: the data, the package, the backend,
+    the parameters but `run_dir`, the notebook's text, its files in records/, and all that for the
+    notebooks before it.
+    """
+
+    path: Path
+    parameters: dict[str, Any]
+    key: str
+
+
+def plan(paths: Sequence[Path], given: Mapping[str, Any], fingerprint: str) -> list[Step]:
+    """Return the steps that execute these notebooks in order.
+
+    Parameters
+    ----------
+    paths
+        The notebooks.
+    given
+        Parameters for whichever of them declare them; `run_dir` is set by `run_steps`.
+    fingerprint
+        Fingerprint of the data.
+
+    Raises
+    ------
+    RunError
+        If `parameters_for` refuses a parameter, or `run_dir` is given.
+    """
+    if "run_dir" in given:
+        raise RunError(f"run_dir is {given['run_dir']!r}; the runner sets it, so give none.")
+    key = package_digest(fingerprint, keras.backend.backend())
+    steps = []
+    for path, parameters in parameters_for(given, list(paths)).items():
+        defaults = declared_parameters(path)
+        changed = {name: v for name, v in parameters.items() if v != defaults[name]}
+        records = sorted((path.parent / "records").glob(f"{path.stem[:2]}_*"))
+        key = _digest(
+            key,
+            *_sources(path),
+            json.dumps(changed, sort_keys=True),
+            *(record.read_text(encoding="utf-8") for record in records),
+        )
+        steps.append(Step(path, changed, key))
+    return steps
+
+
 def run_workbook(given: Mapping[str, Any], name: str) -> None:
     """Execute the notebooks in order into runs/<name>/, skipping those that are up to date.
-
-    A notebook is up to date when its text, the package, its parameters, the data and the notebooks
-    before it are what they were when it last finished there, and its record is the one it wrote.
 
     Parameters
     ----------
@@ -273,84 +363,211 @@ def run_workbook(given: Mapping[str, Any], name: str) -> None:
         Parameters for whichever notebooks declare them, such as a tier's.
     name
         Name of the folder in runs/.
+
+    Raises
+    ------
+    RunError
+        If a parameter is refused, another run is at work in the folder, or a notebook fails.
     """
-    folder = _named_folder(name)
+    folder = named_folder(name)
     paths = notebook_paths()
-    parameters = parameters_for({**given, "run_dir": str(folder.relative_to(ROOT))}, paths)
-    data = load_dataset(given["dataset"], image_size=given.get("image_size") or None)
-    print(f"Data: {data.provenance}")
-    finished = _read_keys(folder)
-    key = package_digest(data.fingerprint)
-    for path in paths:
-        notebook = nbformat.read(path, as_version=4)
-        defaults = declared_parameters(path)
-        changed = {k: v for k, v in parameters[path].items() if v != defaults[k]}
-        key = _digest(key, *(cell.source for cell in notebook.cells), json.dumps(changed))
-        if (folder / path.name).is_file() and finished.get(path.stem) == _state(folder, path, key):
-            print(f"{path.stem}: up to date")
-            continue
-        print(f"{path.stem}:")
-        _execute(path, folder / path.name, changed)
-        finished[path.stem] = _state(folder, path, key)
-        write_whole(folder / "finished.json", json.dumps(finished, indent=1))
-    summary = summary_table(list(_records(folder).values()))
-    write_whole(folder / "summary.md", summary)
+    parameters_for(given, paths)  # before the data are decoded, which can take a while
+    with locked(folder):
+        data = load_dataset(given["dataset"], image_size=given.get("image_size") or None)
+        print(f"Data: {data.provenance}")
+        run_steps(plan(paths, given, data.fingerprint), folder)
+        summary = summary_table(list(_records(folder).values()))
+        write_whole(folder / "summary.md", summary)
     print(f"\n{summary}\nEverything is in {folder.relative_to(ROOT)}/.")
 
 
-def _execute(path: Path, output: Path, parameters: Mapping[str, Any]) -> None:
-    """Execute one notebook with papermill; its output replaces the last one only if it succeeds."""
+def run_steps(steps: Sequence[Step], folder: Path, *, quiet: bool = False) -> None:
+    """Execute steps in order into a folder, skipping those that are up to date.
+
+    A step is up to date when its key is that of its last run in this folder and the files that it
+    left are still there, unchanged.
+
+    Raises
+    ------
+    RunError
+        If a notebook fails; earlier results are untouched. The cell's traceback is a note of it.
+    """
+    for step in steps:
+        if _up_to_date(step, folder):
+            if not quiet:
+                print(f"{step.path.stem}: up to date")
+            continue
+        if not quiet:
+            print(f"{step.path.stem}:")
+        before = _stamps(folder)
+        execute(step.path, folder, step.parameters, quiet=quiet)
+        written = [name for name, stamp in _stamps(folder).items() if before.get(name) != stamp]
+        finished = _read_finished(folder)
+        for entry in finished.values():  # a file belongs to the notebook that wrote it last
+            entry["files"] = {k: v for k, v in entry["files"].items() if k not in written}
+        files = {name: _file_digest(folder / name) for name in written}
+        finished[step.path.stem] = {"key": step.key, "files": files}
+        write_whole(folder / "finished.json", json.dumps(finished, indent=1))
+
+
+def all_up_to_date(steps: Sequence[Step], folder: Path) -> bool:
+    """Return whether every step has finished in this folder and left its files unchanged."""
+    return all(_up_to_date(step, folder) for step in steps)
+
+
+def intact(folder: Path, notebooks: Sequence[str]) -> bool:
+    """Return whether these notebooks, by name, finished in this folder and left their files."""
+    finished = _read_finished(folder)
+    return all(name in finished and _kept(folder, name, finished[name]) for name in notebooks)
+
+
+def _up_to_date(step: Step, folder: Path) -> bool:
+    entry = _read_finished(folder).get(step.path.stem)
+    return entry is not None and entry["key"] == step.key and _kept(folder, step.path.stem, entry)
+
+
+def _kept(folder: Path, notebook: str, entry: Mapping[str, Any]) -> bool:
+    """Return whether a notebook's executed copy is there, and its files are as it left them."""
+    paths = {folder / name: digest for name, digest in entry["files"].items()}
+    return (folder / f"{notebook}.ipynb").is_file() and all(
+        path.is_file() and _file_digest(path) == digest for path, digest in paths.items()
+    )
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return size and time of each file in a folder but the executed notebooks and our own."""
+    return {
+        path.name: (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix != ".ipynb" and path.name != "finished.json"
+    }
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def execute(
+    path: Path, folder: Path, parameters: Mapping[str, Any], *, quiet: bool = False
+) -> None:
+    """Execute one notebook with papermill into a folder of the workbook.
+
+    The executed notebook replaces the last one only if it succeeds; one that fails is kept beside
+    it as <name>.failed.ipynb.
+
+    Raises
+    ------
+    RunError
+        If a cell fails, the kernel dies or the disk is full. A failed cell's traceback is a note.
+    """
+    output = folder / path.name
     partial = output.with_name(f".{output.name}")
+    failed = output.with_suffix(".failed.ipynb")
+    workbook = path.parents[1]
+    run_dir = folder.relative_to(workbook).as_posix()
+    if run_dir != declared_parameters(path).get("run_dir", run_dir):
+        parameters = {**parameters, "run_dir": run_dir}
     try:
         papermill.execute_notebook(
             path,
             partial,
             parameters,
             kernel_name="python3",
-            cwd=NOTEBOOKS,
+            cwd=path.parent,
+            progress_bar=not quiet,
             extra_arguments=["--log-level=ERROR"],  # the kernel's, which go to the terminal
         )
         os.replace(partial, output)
     except PapermillExecutionError as error:
-        failed = output.with_suffix(".failed.ipynb")
         os.replace(partial, failed)
-        raise RunError(
+        failure = RunError(
             f"{path.stem} stopped in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
-            f"{failed.relative_to(ROOT)} shows the notebook so far; earlier results are untouched."
+            f"{failed.relative_to(workbook)} shows the notebook so far; earlier results are "
+            "untouched."
+        )
+        failure.add_note(re.sub(r"\x1b\[[\d;]*m", "", "\n".join(error.traceback)))
+        raise failure from error
+    except DeadKernelError as error:
+        raise RunError(
+            f"{path.stem}: the kernel died in cell {_cells_begun(partial)}. Often memory ran out, "
+            "or somebody ended it. Earlier results are untouched; the same command runs this "
+            "notebook again."
+        ) from error
+    except RuntimeError as error:
+        raise RunError(
+            f"{path.stem}: its kernel did not start ({error}). Is the machine short of memory or "
+            "of ports? The same command tries again."
+        ) from error
+    except OSError as error:
+        raise RunError(
+            f"{path.stem}: {output} cannot be written ({error}). Free the disk or make the folder "
+            "writable; earlier results are untouched."
         ) from error
     finally:
         partial.unlink(missing_ok=True)
-    output.with_suffix(".failed.ipynb").unlink(missing_ok=True)
+    failed.unlink(missing_ok=True)
 
 
-def _named_folder(name: str) -> Path:
+def _cells_begun(partial: Path) -> int:
+    """Return the number of code cells that a notebook's run has begun, from papermill's file."""
+    cells = nbformat.read(partial, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    return sum(cell.metadata.papermill.start_time is not None for cell in code)
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock that keeps two runs off one folder; it falls when the process ends.
+
+    Raises
+    ------
+    RunError
+        If another run holds it and this one should not wait.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
+    try:
+        lock = FileLock(path, timeout=-1 if wait else 0)
+        with lock:
+            yield
+    except Timeout as error:
+        raise RunError(
+            f"Another run is at work in {folder}: wait until it is done, or choose another name."
+        ) from error
+
+
+def named_folder(name: str) -> Path:
+    """Return the folder in runs/ of this name, made if need be.
+
+    Raises
+    ------
+    RunError
+        If it is not one plain name, or the folder cannot be made.
+    """
     if not name or Path(name).name != name or name.startswith("."):
         raise RunError(f"NAME is {name!r}; give one plain folder name, it is made in runs/.")
     return run_folder(Path("runs") / name)
 
 
 def package_digest(*texts: str) -> str:
-    """Return a digest of the package's code and of more texts, to tell results apart by."""
-    return _digest(
-        *(p.read_text("utf-8") for p in sorted(Path(__file__).parent.glob("*.py"))), *texts
-    )
+    """Return a digest of the package's code and of more texts, to tell results apart by.
+
+    sweeps.py is left out: it only starts notebooks.
+    """
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return _digest(*(p.read_text("utf-8") for p in files if p.stem != "sweeps"), *texts)
 
 
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
-def _state(folder: Path, notebook: Path, key: str) -> str:
-    """Return a digest of what a run depends on and of the record that it left, if any."""
-    record = folder / f"{notebook.stem}.json"
-    return _digest(key, record.read_text(encoding="utf-8") if record.is_file() else "")
-
-
-def _read_keys(folder: Path) -> dict[str, str]:
-    """Return the state in which each notebook last finished; none if the file is not readable."""
+def _read_finished(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return key and files of each notebook that finished; none if the file is not readable."""
     try:
-        return json.loads((folder / "finished.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        found = json.loads((folder / "finished.json").read_text(encoding="utf-8"))
+        return {name: {"key": e["key"], "files": dict(e["files"])} for name, e in found.items()}
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
@@ -393,7 +610,7 @@ def _percent(share: float | None) -> str:
 
 def prepare(given: Mapping[str, Any], name: str) -> None:
     """Write the committed notebooks with parameters put in, not executed, into runs/<name>/."""
-    folder = _named_folder(name)
+    folder = named_folder(name)
     paths = notebook_paths()
     given = {**given, "run_dir": str(folder.relative_to(ROOT))}
     for path, parameters in parameters_for(given, paths).items():
@@ -407,27 +624,41 @@ def publish(name: str) -> None:
     notebooks' own defaults (the lesson tier). A figure from a cell tagged `readme` is saved for
     README.md to show.
     """
-    folder = _named_folder(name)
-    executed = [nbformat.read(folder / path.name, as_version=4) for path in notebook_paths()]
-    for path, run in zip(notebook_paths(), executed, strict=True):
-        source = nbformat.read(path, as_version=4)
-        if [cell.source for cell in run.cells] != [cell.source for cell in source.cells]:
-            raise RunError(
-                f"{path.name} differs from what ran in {name}, or ran with other parameters than "
-                "its defaults; run it again with the lesson tier."
-            )
+    folder = named_folder(name)
+    executed = [executed_copy(path, folder) for path in notebook_paths()]
     records = _records(folder)
     for path, run in zip(notebook_paths(), executed, strict=True):
-        run.metadata.pop("papermill", None)
         for cell in run.cells:
-            for key in ("papermill", "execution", "exception"):
-                cell.metadata.pop(key, None)
             if "readme" in cell.metadata.get("tags", []):
                 (NOTEBOOKS / "tta.png").write_bytes(_picture(cell))
         run.metadata["tta_result"] = records[path.stem]
         write_whole(path, nbformat.writes(run) + "\n")
     readme = ROOT / "README.md"
     write_whole(readme, with_results(readme.read_text(encoding="utf-8"), list(records.values())))
+
+
+def executed_copy(path: Path, folder: Path) -> nbformat.NotebookNode:
+    """Return a committed notebook as executed in a folder, without papermill's notes.
+
+    Raises
+    ------
+    RunError
+        If it did not run there, or its text or parameters were not the committed ones.
+    """
+    try:
+        run = nbformat.read(folder / path.name, as_version=4)
+    except FileNotFoundError as error:
+        raise RunError(f"{path.name} has not run in {folder.name}; run it first.") from error
+    if tuple(cell.source for cell in run.cells) != _sources(path):
+        raise RunError(
+            f"{path.name} differs from what ran in {folder.name}, or ran with other parameters "
+            "than its defaults; run it again with the lesson tier."
+        )
+    run.metadata.pop("papermill", None)
+    for cell in run.cells:
+        for key in ("papermill", "execution", "exception"):
+            cell.metadata.pop(key, None)
+    return run
 
 
 def _picture(cell: nbformat.NotebookNode) -> bytes:
@@ -467,6 +698,9 @@ def main(arguments: list[str] | None = None) -> int:
         if command == "run":
             sub.add_argument("--dataset", help="a name, or a folder of class folders")
             sub.add_argument(
+                "--require-gpu", action="store_true", help="fail unless Keras sees a GPU"
+            )
+            sub.add_argument(
                 "-p",
                 nargs=2,
                 action="append",
@@ -477,11 +711,12 @@ def main(arguments: list[str] | None = None) -> int:
             )
     options = parser.parse_args(arguments)
     name = options.name or options.tier
-    if os.environ.get("CIFAR10_DIR"):  # the kernels start in another folder
-        os.environ["CIFAR10_DIR"] = os.path.abspath(os.environ["CIFAR10_DIR"])
+    settle_data_folder()
     try:
         given = load_tier(options.tier)
         if options.command == "run":
+            if options.require_gpu:
+                require_gpu()
             run_workbook({**given, **_from_options(options)}, name)
         elif options.command == "prepare":
             prepare(given, name)
@@ -496,13 +731,48 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def settle_data_folder() -> None:
+    """Make the folder in CIFAR10_DIR absolute: the kernels start in another folder."""
+    if os.environ.get("CIFAR10_DIR"):
+        os.environ["CIFAR10_DIR"] = os.path.abspath(os.environ["CIFAR10_DIR"])
+
+
+def settled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with a data set that is a folder made absolute, for the same reason."""
+    name = given.get("dataset")
+    if isinstance(name, str) and name and Path(name).expanduser().is_dir():
+        return {**given, "dataset": str(Path(name).expanduser().resolve())}
+    return dict(given)
+
+
+def require_gpu() -> None:
+    """Check that Keras sees a GPU.
+
+    Raises
+    ------
+    RunError
+        If it sees none; the message names what it sees.
+    """
+    devices = keras.distribution.list_devices()
+    if not any(device.lower().startswith(("gpu", "cuda")) for device in devices):
+        raise RunError(
+            f"A GPU is required, and Keras on {keras.backend.backend()} sees only "
+            f"{', '.join(devices)}. Check the driver (nvidia-smi) and that the backend's GPU "
+            "packages are installed, such as tensorflow[and-cuda] or jax[cuda12]."
+        )
+
+
 def _from_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return the parameters that the command line sets, values read as YAML."""
     given = {name: yaml.safe_load(value) for name, value in options.parameters}
-    if options.dataset:  # the kernels start in another folder, so a path is made absolute
-        folder = Path(options.dataset).expanduser()
-        given["dataset"] = str(folder.resolve()) if folder.is_dir() else options.dataset
-    return given
+    if options.dataset:
+        if "dataset" in given:
+            raise RunError(
+                f"The data set is given twice, as {options.dataset!r} and as {given['dataset']!r}; "
+                "give one."
+            )
+        given["dataset"] = options.dataset
+    return settled(given)
 
 
 if __name__ == "__main__":

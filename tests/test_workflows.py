@@ -1,0 +1,66 @@
+"""What runs elsewhere: the CI workflows and the targets of make that they call."""
+
+import re
+import subprocess
+import sys
+
+import keras
+import pytest
+import yaml
+
+from tta_helpers import runs
+
+WORKFLOWS = sorted((runs.ROOT / ".github" / "workflows").glob("*.yml"))
+MAKEFILE = (runs.ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def steps(path):
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+    return [step for job in jobs.values() for step in job["steps"]]
+
+
+def check(*paths):
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
+    command += ["vendor.github-workflows", *map(str, paths)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_workflows_follow_the_published_schema(tmp_path):
+    assert {path.stem for path in WORKFLOWS} == {"ci", "gpu", "newest"}
+    found = check(*WORKFLOWS)
+    assert found.returncode == 0, found.stdout + found.stderr
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(WORKFLOWS[0].read_text(encoding="utf-8").replace("runs-on", "run-on"))
+    assert check(wrong).returncode == 1
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_pin_their_actions_and_call_what_there_is(path):
+    for step in steps(path):
+        if "uses" in step:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+\.\d+\.\d+", step["uses"])
+        for target in re.findall(r"\bmake ((?:[a-z-]+ ?)+)", step.get("run", "")):
+            for name in target.split():
+                assert re.search(rf"^{name}:", MAKEFILE, re.M), name
+
+
+def test_the_gpu_workflow_blocks_no_pull_request_and_requires_a_gpu():
+    content = yaml.safe_load((runs.ROOT / ".github/workflows/gpu.yml").read_text(encoding="utf-8"))
+    assert set(content[True]) == {"schedule", "workflow_dispatch"}  # YAML 1.1 reads `on` as true
+    assert any("--require-gpu" in step.get("run", "") for step in content["jobs"]["full"]["steps"])
+
+
+def test_ci_covers_the_pythons_of_the_package():
+    content = yaml.safe_load((runs.ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    pythons = content["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert pythons == ["3.11", "3.12", "3.13"]
+
+
+def test_require_gpu_says_what_keras_sees(monkeypatch, capsys):
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["cpu:0", "cpu:1"])
+    assert runs.main(["run", "--require-gpu"]) == 1
+    told = capsys.readouterr().err
+    assert "error: A GPU is required" in told and "sees only cpu:0, cpu:1" in told
+    for name in ("gpu:0", "cuda:0", "GPU:1"):
+        monkeypatch.setattr(keras.distribution, "list_devices", lambda name=name: ["cpu:0", name])
+        runs.require_gpu()
