@@ -209,7 +209,8 @@ def slurm(small, tmp_path, monkeypatch):
     commands.mkdir()
     scripts = {
         "sbatch": f'cp "$1" "{tmp_path}/job.sh"\n'
-        f'sh "$1" > "{tmp_path}/job.log" 2>&1 &\necho $! >> "{tmp_path}/pids"\n'
+        # The copy, as Slurm does: the file itself is deleted as soon as this command ends.
+        f'sh "{tmp_path}/job.sh" > "{tmp_path}/job.log" 2>&1 &\n'
         "echo Submitted batch job $!\n",
         "scancel": 'kill "$@" 2> /dev/null || true\n',
     }
