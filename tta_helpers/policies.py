@@ -459,10 +459,8 @@ def _best_power(labels: np.ndarray, logs: np.ndarray) -> np.ndarray:
         slope = true - mean.mean(axis=1)
         curvature = ((scaled * logs**2).sum(axis=-1) - mean**2).mean(axis=1)
         step = power + slope / np.maximum(curvature, 1e-12)
-        previous, power = (
-            power,
-            np.clip(step, np.maximum(power / 2, 0.05), np.minimum(power * 2, 20)),
-        )
+        previous = power
+        power = np.clip(step, np.maximum(power / 2, 0.05), np.minimum(power * 2, 20))
         if np.abs(power - previous).max() < 1e-5:
             break
     return power

@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -710,25 +710,34 @@ def main(arguments: list[str] | None = None) -> int:
                 help="a notebook parameter, over the tier's; may be repeated",
             )
     options = parser.parse_args(arguments)
-    name = options.name or options.tier
+    return exit_status(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> int:
+    """Do what the command line asks for."""
+    name, given = options.name or options.tier, load_tier(options.tier)
+    if options.command == "run":
+        if options.require_gpu:
+            require_gpu()
+        run_workbook({**given, **_from_options(options)}, name)
+    elif options.command == "prepare":
+        prepare(given, name)
+    else:
+        publish(name)
+    return 0
+
+
+def exit_status(work: Callable[[], int]) -> int:
+    """Do a command's work and return its exit status; errors become one plain message."""
     settle_data_folder()
     try:
-        given = load_tier(options.tier)
-        if options.command == "run":
-            if options.require_gpu:
-                require_gpu()
-            run_workbook({**given, **_from_options(options)}, name)
-        elif options.command == "prepare":
-            prepare(given, name)
-        else:
-            publish(name)
+        return work()
     except (RunError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on where this one stopped.", file=sys.stderr)
         return 130
-    return 0
 
 
 def settle_data_folder() -> None:

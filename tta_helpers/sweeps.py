@@ -30,7 +30,7 @@ from distributed import Client, Future, LocalCluster, as_completed
 from tqdm import tqdm
 
 from tta_helpers import runs
-from tta_helpers.data import DataError, load_dataset
+from tta_helpers.data import load_dataset
 from tta_helpers.progress import progress
 from tta_helpers.runs import RunError, Step
 
@@ -567,19 +567,16 @@ def main(arguments: list[str] | None = None) -> int:
     for command in (report, published):
         command.add_argument("name", help="the sweep's folder in runs/")
     options = parser.parse_args(arguments)
-    runs.settle_data_folder()
-    try:
-        if options.command in ("report", "publish"):
-            {"report": write_report, "publish": publish}[options.command](options.name)
-            return 0
+    return runs.exit_status(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> int:
+    """Do what the command line asks for; return 1 if a run failed."""
+    if options.command == "run":
         cluster = Cluster(options.scheduler, options.slurm, options.workers)
         return min(1, run_sweep(options.file, cluster))
-    except (RunError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on where this one stopped.", file=sys.stderr)
-        return 130
+    {"report": write_report, "publish": publish}[options.command](options.name)
+    return 0
 
 
 if __name__ == "__main__":
