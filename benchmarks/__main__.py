@@ -29,14 +29,15 @@ class Sizes:
     """How much is measured.
 
     `cnn`, `resnet` and `other` (the CNN on other backends) are images and rounds; `tutorial` is the
-    images that the tutorial's loop sees, `views` those of groups 3 to 5 at most, `calls` how many
-    batches of each size; `growth` are images and views; `corrupted` is images a corruption.
+    images that the tutorial's loop sees, `views` are images, at most, and rounds of groups 3 to 5,
+    `calls` how many batches of each size; `growth` are images and views; `corrupted` is images a
+    corruption.
     """
 
-    cnn: tuple[int, int] = (10_000, 5)
-    resnet: tuple[int, int] = (500, 3)
-    tutorial: int = 20
-    views: int = 2_000
+    cnn: tuple[int, int] = (10_000, 3)
+    resnet: tuple[int, int] = (300, 3)
+    tutorial: int = 10
+    views: tuple[int, int] = (1_000, 5)
     calls: tuple[tuple[int, int], ...] = ((1, 200), (32, 30), (1000, 2))
     growth: tuple[tuple[int, int], ...] = (
         *((n, 2) for n in (1_000, 5_000, 10_000, 20_000, 50_000)),
@@ -50,7 +51,7 @@ QUICK = Sizes(
     cnn=(20, 1),
     resnet=(4, 1),
     tutorial=1,
-    views=20,
+    views=(20, 1),
     calls=((1, 1), (4, 1)),
     growth=((20, 2), (40, 2), (20, 1), (20, 4)),
     corrupted=4,
@@ -65,7 +66,7 @@ def measured(images: np.ndarray, dataset: str, sizes: Sizes, notes: list[str]) -
     for model, n, rounds in cases:
         worth_a_graph(model, WORTH_A_GRAPH)  # as in a program that has run for some seconds
         subject = groups.Subject(model, images[:n], rounds)
-        few = groups.Subject(model, images[: min(n, sizes.views)], rounds)
+        few = groups.Subject(model, images[: min(n, sizes.views[0])], sizes.views[1])
         yield from groups.tutorial_loop(subject, sizes.tutorial)
         with ExitStack() as stack:
             torch = _pytorch(subject, stack, notes)

@@ -97,14 +97,24 @@ def tutorial_loop(subject: Subject, n_looped: int) -> Iterator[Entry]:
             for _ in range(COPIES):  # `predict(copies, steps=7)` would return one prediction
                 model.predict(next(copies), verbose=0)
 
+    def batches() -> None:
+        for copy in generator_views(datagen, floats, COPIES):
+            model.predict(copy, subject.batch, verbose=0)
+
     def ours() -> None:
         predict_copies(model, generator_views(datagen, floats, COPIES), subject.batch)
 
-    seconds = interleaved({"loop": loop, "ours": ours}, subject.rounds, "1 tutorial's loop")
-    faster = seconds["loop"] / n_looped * len(floats) / seconds["ours"]
-    rate = gflops(subject.work, COPIES * len(floats), seconds["ours"])
-    text = f"tutorial's loop ({n_looped} images, scaled) / ours, {COPIES} copies"
-    yield subject.entry(1, text, faster, gflops=rate, goal=("at least", 500))
+    ways = {"loop": loop, "batches": batches, "ours": ours}
+    seconds = interleaved(ways, subject.rounds, f"1 tutorial's loop, {model.name}")
+    loop_time = seconds["loop"] / n_looped * len(floats)
+    pictures = 2 - 2 ** (1 - COPIES)  # different ones, on average, among random flips of an image
+    for name, text, passes_taken, goal in (
+        ("batches", "the same copies in batches", COPIES, None),
+        ("ours", "ours", pictures, ("at least", 500)),
+    ):
+        rate = gflops(subject.work, passes_taken * len(floats), seconds[name])
+        text = f"tutorial's loop ({n_looped} images, scaled) / {text}, {COPIES} copies"
+        yield subject.entry(1, text, loop_time / seconds[name], gflops=rate, goal=goal)
 
 
 def exact_flip(subject: Subject, torch: PyTorch | None) -> Iterator[Entry]:

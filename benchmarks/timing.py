@@ -85,7 +85,7 @@ def interleaved(ways: Ways, rounds: int, desc: str) -> dict[str, np.ndarray]:
     return seconds
 
 
-def gflops(multiply_adds: int, images: int, seconds: np.ndarray) -> float:
+def gflops(multiply_adds: int, images: float, seconds: np.ndarray) -> float:
     """Return 10^9 floating-point operations a second; a multiply-add is two of them."""
     return 2 * multiply_adds * images / float(np.median(seconds)) / 1e9
 

@@ -174,6 +174,32 @@ def test_predict_copies(linear, photos):
         predict_copies(linear.model, iter([]))
 
 
+def test_a_copy_that_came_before_is_not_forwarded_again(linear, photos, monkeypatch):
+    images = (photos / 255).astype("float32")
+    sizes, forward = [], linear.model.predict_on_batch
+
+    def counted(batch):
+        sizes.append(len(batch))
+        return forward(batch)
+
+    monkeypatch.setattr(linear.model, "predict_on_batch", counted)
+
+    def copies():  # the mirror images come at other places, in the same array each time
+        array = images.copy()
+        for order in ([0, 1, 2], [2, 1, 0], [1, 1, 0]):
+            for k, row in enumerate(order):
+                array[k] = images[row]
+            yield array[:3]
+            array[:3] = images[:3, :, ::-1]
+            yield array[:3]
+
+    probs = predict_copies(linear.model, copies(), batch_size=4)
+    straight, mirrored = linear.probs(images[:3]), linear.probs(images[:3, :, ::-1])
+    expected = [straight, mirrored, straight[[2, 1, 0]], mirrored, straight[[1, 1, 0]], mirrored]
+    np.testing.assert_allclose(probs, expected, atol=1e-5)
+    assert sizes == [4, 2]  # six different pictures in full batches
+
+
 WEIGHTS = np.array([4, 3, 2, 1])
 
 
