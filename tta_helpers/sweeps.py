@@ -27,6 +27,7 @@ import keras
 import nbformat
 import yaml
 from distributed import Client, Future, LocalCluster, as_completed
+from distributed.comm import CommClosedError
 from tqdm import tqdm
 
 from tta_helpers import runs
@@ -263,38 +264,45 @@ def _execute(waiting: Sequence[Run], cluster: "Cluster") -> dict[str, str]:
     """Execute runs on a cluster, telling of each as it ends; return the failures by label."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment["KERAS_BACKEND"] = keras.backend.backend()
-    failures, seconds = {}, []
     with cluster.client(len(waiting)) as client, progress(total=len(waiting), desc="sweep") as bar:
         futures = {
             client.submit(execute_run, run, environment, key=run.folder.name, retries=RETRIES): run
             for run in waiting
         }
-        for k, future in enumerate(as_completed(list(futures)), 1):
-            run = futures.pop(future)
-            problem = _problem(future)
-            if problem:
-                failures[run.label] = problem
-            else:
-                seconds.append(future.result())
-            future.release()  # or Dask would run it again if the worker that did it dies later
-            how = "FAILED" if problem else f"finished in {_span(seconds[-1])}"
-            at_a_time = max(1, sum(client.nthreads().values()))
-            left = (len(waiting) - k) / at_a_time * sum(seconds) / max(1, len(seconds))
-            rest = f"; about {_span(left)} left" if left else ""
-            tqdm.write(f"[{k}/{len(waiting)}] {run.label}: {how}{rest}")
-            sys.stdout.flush()
-            bar.update()
+        try:
+            return _watch(client, futures, bar)
+        except (CancelledError, OSError) as error:
+            raise RunError(
+                "The connection to Dask's scheduler was lost. What is finished is kept; the same "
+                "command goes on, with a scheduler that runs."
+            ) from error
+
+
+def _watch(client: Client, futures: dict[Future, Run], bar: tqdm) -> dict[str, str]:
+    """Wait for runs, telling of each as it ends; return the failures by label."""
+    failures, seconds, n = {}, [], len(futures)
+    for k, future in enumerate(as_completed(list(futures)), 1):
+        run = futures.pop(future)
+        try:
+            seconds.append(future.result())  # waits, if its worker died and it is run again
+            how = f"finished in {_span(seconds[-1])}"
+        except (CancelledError, CommClosedError):
+            raise
+        except Exception as error:  # whatever went wrong in it, on whichever machine
+            failures[run.label] = _problem(error)
+            how = "FAILED"
+        future.release()  # or Dask would run it again if the worker that did it dies later
+        at_a_time = max(1, sum(client.nthreads().values()))
+        left = (n - k) / at_a_time * sum(seconds) / max(1, len(seconds))
+        rest = f"; about {_span(left)} left" if left else ""
+        tqdm.write(f"[{k}/{n}] {run.label}: {how}{rest}")
+        sys.stdout.flush()
+        bar.update()
     return failures
 
 
-def _problem(future: Future) -> str:
-    """Return why a run failed, with the traceback of its cell; empty if it did not."""
-    try:
-        error = future.exception()  # waits, if the worker died just now and it is run again
-    except CancelledError:
-        return "It was lost: the scheduler went away. The same command goes on."
-    if error is None:
-        return ""
+def _problem(error: Exception) -> str:
+    """Return why a run failed, with the traceback of its cell."""
     text = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
     return "\n".join([text, *getattr(error, "__notes__", [])])
 
@@ -359,6 +367,7 @@ class Cluster:
         RunError
             If no scheduler answers, or the Slurm settings are refused.
         """
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # we tell of it
         if self.scheduler:
             try:
                 client = Client(self.scheduler, timeout=10)

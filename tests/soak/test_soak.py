@@ -1,10 +1,13 @@
 """The long survival tests, `make soak`: runners and workers die at random, and nothing is lost."""
 
 import csv
+import json
 import os
 import random
 import signal
 import subprocess
+import sys
+from contextlib import contextmanager
 
 import small_workbook as tiny
 
@@ -95,6 +98,45 @@ def test_two_sweeps_at_once(small, fault):
     assert status == 1 and "Another run is at work" in errors
     assert first.wait(timeout=300) == 0
     assert tiny.results(small) == [(0, 7), (1, 7)]
+
+
+@contextmanager
+def dask_processes(folder):
+    """Start a scheduler and a worker by Dask's own commands; yield its address and its process."""
+    folder.mkdir()
+    note, dask = folder / "scheduler.json", [sys.executable, "-m", "dask"]
+    shared = ["--host", "127.0.0.1", "--scheduler-file", str(note), "--no-dashboard"]
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    scheduler = subprocess.Popen([*dask, "scheduler", "--port", "0", *shared], **options)
+    worker = subprocess.Popen([*dask, "worker", "--nthreads", "1", *shared], **options)
+    try:
+        tiny.wait_for(note.exists)
+        yield json.loads(note.read_text())["address"], scheduler
+    finally:
+        for process in (worker, scheduler):
+            process.terminate()
+            process.wait()
+
+
+def test_a_scheduler_killed_and_another_one_started(small, tmp_path, fault):
+    fault("scheduler killed")
+    path = tiny.sweep_file(small, cross={"seed": list(range(4))}, fixed={"pause": 2.0})
+    with dask_processes(tmp_path / "first") as (address, scheduler):
+        runner = subprocess.Popen(
+            tiny.command(small, "run", path, "--scheduler", address),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        tiny.wait_for(lambda: tiny.results(small))
+        scheduler.kill()
+        output, errors = runner.communicate(timeout=300)
+    assert runner.returncode == 1 and "Traceback" not in errors
+    assert "The connection to Dask's scheduler was lost" in errors
+    with dask_processes(tmp_path / "second") as (address, _):
+        status, output, errors = tiny.call(small, "run", path, "--scheduler", address)
+    assert status == 0, output + errors
+    assert tiny.results(small) == [(seed, 7) for seed in range(4)]
 
 
 def test_the_report_of_a_sweep_counts_each_run_once(small):
