@@ -29,7 +29,7 @@ help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
 	@echo "make sweep    execute the runs of $(SWEEP), many at a time, and their report"
 	@echo "make test     run every check"
-	@echo "make soak     the long survival tests: runners, workers and kernels killed"
+	@echo "make soak     every fault, also those that take long, and their table in README.md"
 	@echo "make test-backends   the package's tests with JAX under Keras"
 	@echo "make audit    look the locked packages up among known vulnerabilities"
 	@echo "make lab      open JupyterLab in notebooks/"
@@ -54,7 +54,7 @@ test: $(READY)
 	$(PYTEST) --nbval-lax --nbval-current-env runs/check/[0-9]*.ipynb
 
 soak: $(READY)
-	$(PYTEST) tests/soak
+	$(PYTEST) tests tests/soak --faults-into README.md
 
 # JAX lies aside, so that the environment stays that of the lock; what else it needs is in there.
 test-backends: $(READY)

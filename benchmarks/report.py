@@ -13,10 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.timing import Entry
-from tta_helpers.runs import ROOT, RunError, environment_line, write_whole
+from tta_helpers.runs import ROOT, environment_line, with_section, write_whole
 
 RESULTS = ROOT / "benchmarks" / "results"
-README_MARKS = ("<!-- benchmarks: written by `make bench` -->", "<!-- end of benchmarks -->")
 
 
 def number(value: float) -> str:
@@ -107,22 +106,12 @@ def summary(about: Mapping[str, Any], entries: Sequence[Entry]) -> str:
     return "\n\n".join([machine_line(about), took, table(entries), notes]).strip() + "\n"
 
 
-def with_benchmarks(text: str, section: str) -> str:
-    """Return README text with a section between the benchmarks' two marks."""
-    start, end = README_MARKS
-    head, _, rest = text.partition(start)
-    _, found, tail = rest.partition(end)
-    if not found:
-        raise RunError(f"README.md lacks the marks {start!r} and {end!r}; put them back.")
-    return f"{head}{start}\n{section}\n{end}{tail}"
-
-
 def publish(about: Mapping[str, Any], entries: Sequence[Entry]) -> None:
     """Put figure and table into README.md."""
     readme, path = ROOT / "README.md", f"{RESULTS.relative_to(ROOT).as_posix()}/{slug(about)}.png"
     picture = f"![Ratios with their ranges, and time and memory against images and views]({path})"
     section = f"{picture}\n\n{summary(about, entries)}"
-    write_whole(readme, with_benchmarks(readme.read_text(encoding="utf-8"), section))
+    write_whole(readme, with_section(readme.read_text(encoding="utf-8"), "benchmarks", section))
 
 
 def figure(about: Mapping[str, Any], entries: Sequence[Entry]) -> Figure:

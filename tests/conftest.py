@@ -1,7 +1,8 @@
 """Shared by the tests: an asymmetric model whose predictions NumPy can repeat; tiny workbooks."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import small_workbook
 from distributed import LocalCluster
 from scipy import special
+
+from tta_helpers import runs
 
 
 class LinearModel:
@@ -48,23 +51,49 @@ def photos():
     return np.random.default_rng(1).integers(0, 256, size=(11, 8, 6, 3), dtype=np.uint8)
 
 
-FAULTS = Counter()
+FAULTS = Counter()  # (fault, name of the test that tries it) -> how often
 
 
 @pytest.fixture
-def fault():
+def fault(request):
     """Called with a fault that a test tries, it is counted; the summary tells how many."""
 
     def tried(what, times=1):
-        FAULTS[what] += times
+        FAULTS[what, request.node.originalname] += times
 
     return tried
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_addoption(parser):
+    what = "run the tests that try faults, and if all pass put their table into this README"
+    parser.addoption("--faults-into", type=Path, help=what)
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("faults_into"):
+        items[:] = [i for i in items if "fault" in i.fixturenames or i.path.parent.name == "soak"]
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
     if FAULTS:
-        listed = "; ".join(f"{what} ({times})" for what, times in sorted(FAULTS.items()))
+        listed = "; ".join(f"{what} ({times})" for (what, _), times in sorted(FAULTS.items()))
         terminalreporter.write_line(f"{FAULTS.total()} faults tried: {listed}")
+    readme = config.getoption("faults_into")
+    if readme and exitstatus == 0:
+        text = runs.with_section(readme.read_text(encoding="utf-8"), "faults", faults_table())
+        runs.write_whole(readme, text)
+
+
+def faults_table():
+    """Return the faults as Markdown: how many there were, then a row a test."""
+    rows = defaultdict(list)
+    for (what, test), times in FAULTS.items():
+        rows[test].append(what if times == 1 else f"{what} ({times} times)")
+    lines = [f"{FAULTS.total()} faults tried, all of them survived or refused.", ""]
+    lines += ["<details><summary>Which, and by which test</summary>", ""]
+    lines += ["| faults | test |", "|---|---|"]
+    lines += [f"| {'; '.join(whats)} | `{test}` |" for test, whats in rows.items()]
+    return "\n".join([*lines, "", "</details>", ""])
 
 
 @pytest.fixture(scope="session")

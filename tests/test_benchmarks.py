@@ -10,7 +10,6 @@ from scipy import signal
 
 from benchmarks import __main__ as bench
 from benchmarks import groups, growth, pytorch, report, timing
-from tta_helpers import runs
 from tta_helpers.models import baseline_cnn, wide_resnet
 from tta_helpers.views import TWELVE
 
@@ -81,18 +80,6 @@ def test_the_table_and_the_files(tmp_path):
     text = names[".md"].read_text(encoding="utf-8")
     for part in ("2 threads", "123 GFLOP/s", "8 minutes", "Drawn by hand.", "it is away", row):
         assert part in text
-
-
-def test_the_readme_keeps_what_stands_around_the_marks():
-    start, end = report.README_MARKS
-    text = f"before\n{start}\nold\n{end}\nafter\n"
-    changed = report.with_benchmarks(text, "new")
-    assert changed == f"before\n{start}\nnew\n{end}\nafter\n"
-    assert report.with_benchmarks(changed, "old") == text
-    with pytest.raises(runs.RunError, match="put them back"):
-        report.with_benchmarks("nothing", "new")
-    readme = (runs.ROOT / "README.md").read_text(encoding="utf-8")
-    assert report.with_benchmarks(readme, "new") != readme
 
 
 def test_padding_by_hand():

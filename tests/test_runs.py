@@ -230,6 +230,23 @@ def test_committed_notebooks_and_readme_tell_the_same_results():
         assert json.dumps(record["headline"])
 
 
+def test_the_readme_keeps_what_stands_around_a_section():
+    text = (
+        "before\n<!-- b: by hand -->\nb\n<!-- end of b -->\n<!-- a: -->\n<!-- end of a -->\nafter\n"
+    )
+    changed = runs.with_section(text, "b", r"new \1" + "\n")
+    assert changed == text.replace("\nb\n", "\n" + r"new \1" + "\n")
+    assert runs.with_section(changed, "b", "b\n") == text
+    with pytest.raises(runs.RunError, match=r"<!-- c: … -->.*put them back"):
+        runs.with_section(text, "c", "new")
+
+
+@pytest.mark.parametrize("name", ["results", "benchmarks", "faults", "sweep"])
+def test_the_readme_has_a_place_for_whatever_commands_write(name):
+    text = (runs.ROOT / "README.md").read_text(encoding="utf-8")
+    assert runs.with_section(text, name, "new") != text
+
+
 def test_environment_file_and_lock_name_the_same_python():
     environment = yaml.safe_load((runs.ROOT / "environment.yml").read_text())
     assert {"pip": ["-r requirements.txt"]} in environment["dependencies"]

@@ -179,6 +179,33 @@ def test_the_report_gathers_and_draws_whatever_varied(small, scheduler, monkeypa
     assert not any(o.get("name") == "stderr" for o in outputs)
 
 
+def test_publishing_puts_the_gist_of_a_report_into_the_readme(small):
+    told = [
+        nbformat.v4.new_output("stream", text="two runs\nof one\n"),
+        nbformat.v4.new_output("display_data", data={"image/png": "cG5n", "text/plain": "figure"}),
+        nbformat.v4.new_output("display_data", data={"text/markdown": "**so**", "text/plain": "-"}),
+        nbformat.v4.new_output("stream", text="not for the readme"),
+    ]
+    cells = [nbformat.v4.new_code_cell(str(k), metadata={"tags": ["readme"]}) for k in range(3)]
+    cells.append(nbformat.v4.new_code_cell("k = 3", metadata={"tags": ["parameters"]}))
+    report = nbformat.v4.new_notebook(cells=cells)
+    report.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+    name = f"{sweeps.REPORT}.ipynb"
+    nbformat.write(report, small / "notebooks" / name)
+    for cell, output in zip(report.cells, told, strict=True):
+        cell.outputs = [output]
+    (small / "runs" / "many").mkdir(parents=True)
+    nbformat.write(report, small / "runs" / "many" / name)
+    marks = "<!-- sweep: -->\n", "<!-- end of sweep -->\n"
+    (small / "README.md").write_text("a\n" + "old\n".join(marks))
+    sweeps.publish("many")
+    gist = "two runs\n\nof one\n\n![What the sweep found](notebooks/sweep.png)\n\n**so**\n"
+    assert (small / "README.md").read_text() == "a\n" + gist.join(marks)
+    assert (small / "notebooks" / "sweep.png").read_bytes() == b"png"
+    committed = nbformat.read(small / "notebooks" / name, as_version=4)
+    assert [cell.outputs for cell in committed.cells] == [[output] for output in told]
+
+
 def test_a_report_without_runs_says_what_to_do(small, capsys):
     assert sweeps.main(["report", "many"]) == 1
     assert "run the sweep first" in capsys.readouterr().err

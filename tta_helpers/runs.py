@@ -39,7 +39,6 @@ from tta_helpers.data import DataError, Dataset, load_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
-README_MARKS = ("<!-- results: written by `make publish` -->", "<!-- end of results -->")
 
 
 class RunError(Exception):
@@ -666,17 +665,30 @@ def _picture(cell: nbformat.NotebookNode) -> bytes:
 
 
 def with_results(text: str, records: list[dict[str, Any]]) -> str:
-    """Return README text with the results between its two marks, and the notebooks' minutes."""
-    start, end = README_MARKS
-    head, _, rest = text.partition(start)
-    _, found, tail = rest.partition(end)
-    if not found:
-        raise RunError(f"README.md lacks the marks {start!r} and {end!r}; put them back.")
-    text = f"{head}{start}\n{summary_table(records)}{end}{tail}"
+    """Return README text with the results in their place, and the notebooks' minutes."""
+    text = with_section(text, "results", summary_table(records))
     for record in records:
         row = rf"(\(notebooks/{record['notebook']}\.ipynb\) \|[^|\n]*\|)[^|\n]*\|"
         minutes = math.ceil(_seconds(record) / 60)
         text = re.sub(row, rf"\1 {minutes} |", text)
+    return text
+
+
+def with_section(text: str, name: str, section: str) -> str:
+    """Return README text with a section between the two comments that bear its name.
+
+    Raises
+    ------
+    RunError
+        If the comments are not there.
+    """
+    place = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end of {name} -->)"
+    text, found = re.subn(place, lambda marks: marks[1] + section + marks[2], text, flags=re.S)
+    if not found:
+        raise RunError(
+            f"README.md lacks the comments <!-- {name}: … --> and <!-- end of {name} -->, between "
+            "which the numbers belong; put them back."
+        )
     return text
 
 

@@ -5,6 +5,7 @@ places, retries and moves the runs; what is here says which runs there are and w
 """
 
 import argparse
+import base64
 import csv
 import importlib.util
 import io
@@ -535,16 +536,33 @@ def write_report(name: str) -> None:
 
 
 def publish(name: str) -> None:
-    """Put the outputs of a sweep's report into the committed report notebook.
+    """Put the outputs of a sweep's report into the committed one, and its gist into README.md.
+
+    The gist is what the cells tagged `readme` show.
 
     Raises
     ------
     RunError
         If the sweep has no report, or one made with other parameters than the notebook's defaults.
     """
-    path = runs.NOTEBOOKS / f"{REPORT}.ipynb"
+    path, readme = runs.NOTEBOOKS / f"{REPORT}.ipynb", runs.ROOT / "README.md"
     run = runs.executed_copy(path, runs.ROOT / "runs" / name)
+    tagged = [cell for cell in run.cells if "readme" in cell.metadata.get("tags", [])]
+    outputs = [output for cell in tagged for output in cell.outputs]
+    text = readme.read_text(encoding="utf-8")
+    text = runs.with_section(text, "sweep", "\n\n".join(map(_told, outputs)) + "\n")
     runs.write_whole(path, nbformat.writes(run) + "\n")
+    runs.write_whole(readme, text)
+
+
+def _told(output: nbformat.NotebookNode) -> str:
+    """Return an output as Markdown; a figure is saved beside the committed notebooks."""
+    if output.output_type == "stream":
+        return "\n\n".join(output.text.splitlines())
+    if "image/png" in output.data:
+        runs.write_whole(runs.NOTEBOOKS / "sweep.png", base64.b64decode(output.data["image/png"]))
+        return "![What the sweep found](notebooks/sweep.png)"
+    return output.data["text/markdown"]
 
 
 def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
