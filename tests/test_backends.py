@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-BACKENDS = ("tensorflow", "jax")
+BACKENDS = ("tensorflow", "jax", "torch")
 VIEWS = """
 import sys
 import numpy as np
@@ -30,7 +30,7 @@ def test_views_are_equal_across_backends(tmp_path, backend):
     if backend == keras.backend.backend():
         pytest.skip("the backend of this process")
     if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed; make test-backends installs it aside")
+        pytest.skip(f"{backend} is not installed; see the README on backends")
     found = {}
     for name in (backend, keras.backend.backend()):
         path = tmp_path / f"{name}.npz"
