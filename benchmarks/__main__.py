@@ -28,29 +28,34 @@ from tta_helpers.runs import ROOT
 class Sizes:
     """How much is measured.
 
-    `cnn`, `resnet` and `other` (the CNN on other backends) are images and rounds; `tutorial` is the
-    images that the tutorial's loop sees, `views` are images, at most, and rounds of groups 3 to 5,
-    `calls` how many batches of each size; `growth` are images and views; `corrupted` is images a
-    corruption.
+    `cnn` and `resnet` are the images of each network, at most, and `tutorial` those that the
+    tutorial's loop and plain batches see. `copies`, `flip` and `views` are images, at most, and
+    rounds of groups 1, 2, and 3 to 5; `calls` is how many batches of each size group 5 times.
+    `other` are images and rounds of the CNN on other backends, `growth` are images and views,
+    `corrupted` is images a corruption.
     """
 
-    cnn: tuple[int, int] = (10_000, 3)
-    resnet: tuple[int, int] = (300, 3)
-    tutorial: int = 10
+    cnn: int = 10_000
+    resnet: int = 200
+    tutorial: tuple[int, int] = (10, 1_000)
+    copies: tuple[int, int] = (10_000, 3)
+    flip: tuple[int, int] = (2_000, 11)
     views: tuple[int, int] = (1_000, 5)
-    calls: tuple[tuple[int, int], ...] = ((1, 200), (32, 30), (1000, 2))
+    calls: tuple[tuple[int, int], ...] = ((1, 100), (32, 30), (1000, 2))
     growth: tuple[tuple[int, int], ...] = (
         *((n, 2) for n in (1_000, 5_000, 10_000, 20_000, 50_000)),
         *((1_000, n) for n in (1, 4, 8, 16, 32)),
     )
     corrupted: int = 500
-    other: tuple[int, int] = (1_000, 3)
+    other: tuple[int, int] = (500, 5)
 
 
 QUICK = Sizes(
-    cnn=(20, 1),
-    resnet=(4, 1),
-    tutorial=1,
+    cnn=20,
+    resnet=4,
+    tutorial=(1, 4),
+    copies=(20, 1),
+    flip=(20, 1),
     views=(20, 1),
     calls=((1, 1), (4, 1)),
     growth=((20, 2), (40, 2), (20, 1), (20, 4)),
@@ -61,23 +66,24 @@ QUICK = Sizes(
 
 def measured(images: np.ndarray, dataset: str, sizes: Sizes, notes: list[str]) -> Iterator[Entry]:
     """Yield the entries of all groups; what could not be measured is told in `notes`."""
-    cases = ((baseline_cnn(images.shape[1:]), *sizes.cnn),)
-    cases += ((wide_resnet(10, 2, images.shape[1:]), *sizes.resnet),)
-    for model, n, rounds in cases:
+    shape = images.shape[1:]
+    for model, n in ((baseline_cnn(shape), sizes.cnn), (wide_resnet(10, 2, shape), sizes.resnet)):
         worth_a_graph(model, WORTH_A_GRAPH)  # as in a program that has run for some seconds
-        subject = groups.Subject(model, images[:n], rounds)
-        few = groups.Subject(model, images[: min(n, sizes.views[0])], sizes.views[1])
-        yield from groups.tutorial_loop(subject, sizes.tutorial)
+        copies, flip, views = (
+            groups.Subject(model, images[: min(n, most)], rounds)
+            for most, rounds in (sizes.copies, sizes.flip, sizes.views)
+        )
+        yield from groups.tutorial_loop(copies, *sizes.tutorial)
         with ExitStack() as stack:
-            torch = _pytorch(subject, stack, notes)
-            yield from groups.exact_flip(subject, torch)
-        yield from groups.twelve_views(few)
-        yield from groups.tuning(few)
-        yield from groups.loss_predictor(few, dict(sizes.calls))
+            torch = _pytorch(flip, stack, notes)
+            yield from groups.exact_flip(flip, torch)
+        yield from groups.twelve_views(views)
+        yield from groups.tuning(views)
+        yield from groups.loss_predictor(views, dict(sizes.calls))
     for backend in ("jax", "torch"):
         yield from _on_backend(backend, dataset, sizes.other, notes)
     yield from groups.growth(list(sizes.growth))
-    yield from groups.loading(dataset, sizes.corrupted, sizes.cnn[1])
+    yield from groups.loading(dataset, sizes.corrupted, sizes.copies[1])
 
 
 def _pytorch(subject: groups.Subject, stack: ExitStack, notes: list[str]) -> PyTorch | None:
@@ -136,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     data = load_dataset(options.dataset)
     about = machine() | {"dataset": data.provenance}
     sizes = QUICK if options.quick else Sizes()
-    images = np.array(data.test_images[: sizes.cnn[0]])
+    images = np.array(data.test_images[: sizes.cnn])
     entries = []
     for entry in measured(images, options.dataset, sizes, notes):
         entries.append(entry)

@@ -46,7 +46,7 @@ class Subject:
     def entry(self, group: int, text: str, values: Any, **more: Any) -> Entry:
         """Return an entry that names this network."""
         what = {"network": self.model.name, "backend": keras.backend.backend()}
-        where = {"images": len(self.images), "batch": self.batch}
+        where = {"images": len(self.images), "batch": min(self.batch, len(self.images))}
         return Entry(group, text, [float(v) for v in values], **{**what, **where, **more})
 
 
@@ -85,20 +85,21 @@ def passes(forward: Callable, images: np.ndarray, batch: int, times: int = 1) ->
     return run
 
 
-def tutorial_loop(subject: Subject, n_looped: int) -> Iterator[Entry]:
-    """1. Seven random flips of every image: the tutorial's loop against batches."""
+def tutorial_loop(subject: Subject, n_looped: int, n_batched: int) -> Iterator[Entry]:
+    """1. Seven random flips an image: the tutorial's loop, plain batches and ours, each scaled."""
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
     datagen, floats, model = ImageDataGenerator(horizontal_flip=True), subject.floats, subject.model
+    looped, batched = floats[:n_looped], floats[:n_batched]
 
     def loop() -> None:
-        for image in floats[:n_looped]:
+        for image in looped:
             copies = datagen.flow(image[None], batch_size=1)
             for _ in range(COPIES):  # `predict(copies, steps=7)` would return one prediction
                 model.predict(next(copies), verbose=0)
 
     def batches() -> None:
-        for copy in generator_views(datagen, floats, COPIES):
+        for copy in generator_views(datagen, batched, COPIES):
             model.predict(copy, subject.batch, verbose=0)
 
     def ours() -> None:
@@ -106,15 +107,16 @@ def tutorial_loop(subject: Subject, n_looped: int) -> Iterator[Entry]:
 
     ways = {"loop": loop, "batches": batches, "ours": ours}
     seconds = interleaved(ways, subject.rounds, f"1 tutorial's loop, {model.name}")
-    loop_time = seconds["loop"] / n_looped * len(floats)
+    an_image = seconds["loop"] / len(looped)
     pictures = 2 - 2 ** (1 - COPIES)  # different ones, on average, among random flips of an image
-    for name, text, passes_taken, goal in (
-        ("batches", "the same copies in batches", COPIES, None),
-        ("ours", "ours", pictures, ("at least", 500)),
+    for name, text, n, passes_taken, goal in (
+        ("batches", "the same copies in batches", len(batched), COPIES, None),
+        ("ours", "ours", len(floats), pictures, ("at least", 500)),
     ):
-        rate = gflops(subject.work, passes_taken * len(floats), seconds[name])
-        text = f"tutorial's loop ({n_looped} images, scaled) / {text}, {COPIES} copies"
-        yield subject.entry(1, text, loop_time / seconds[name], gflops=rate, goal=goal)
+        rate = gflops(subject.work, passes_taken * n, seconds[name])
+        text = f"tutorial's loop ({len(looped)} images, scaled) / {text}, {COPIES} copies"
+        ratio = an_image / (seconds[name] / n)
+        yield subject.entry(1, text, ratio, images=n, gflops=rate, goal=goal)
 
 
 def exact_flip(subject: Subject, torch: PyTorch | None) -> Iterator[Entry]:
@@ -157,15 +159,15 @@ def exact_flip(subject: Subject, torch: PyTorch | None) -> Iterator[Entry]:
 def twelve_views(subject: Subject) -> Iterator[Entry]:
     """3. The loss predictor's twelve candidates: every view against one bare pass."""
     model, images, batch = subject.model, subject.images, subject.batch
-    ways = {"bare": passes(compiled(model), subject.floats, batch)}
+    ways = {"bare": passes(compiled(model), subject.floats, batch, times=len(TWELVE))}
     for view in TWELVE:
         ways[view.name] = lambda view=view: predict_views(model, images, (view,), batch)
     ways["all"] = lambda: predict_views(model, images, TWELVE, batch)
     seconds = interleaved(ways, subject.rounds, f"3 twelve views, {model.name}")
-    bare = seconds["bare"]
+    bare = seconds["bare"] / len(TWELVE)
     rate = gflops(subject.work, len(TWELVE) * len(images), seconds["all"])
     more = {"gflops": rate, "goal": ("at most", 1.25)}
-    together = seconds["all"] / (len(TWELVE) * bare)
+    together = seconds["all"] / seconds["bare"]
     yield subject.entry(3, "twelve views / twelve bare passes", together, **more)
     for view in TWELVE:
         yield subject.entry(3, view.name, seconds[view.name] / bare, detail=True)
@@ -253,7 +255,8 @@ def growth(sizes: list[tuple[int, int]], batch: int = 500) -> Iterator[Entry]:
             [str(part) for part in command], cwd=ROOT, check=True, capture_output=True, text=True
         )
         found.append(json.loads(out.stdout))
-        where = {"network": "baseline_cnn", "images": n_images, "batch": batch, "detail": True}
+        where = {"network": "baseline_cnn", "images": n_images, "views": n_views, "batch": batch}
+        where["detail"] = True
         text = f"{n_views} views of {n_images} images"
         yield Entry(6, text, [found[-1]["seconds"]], unit="s", **where)
         yield Entry(6, text, [found[-1]["megabytes"]], unit="MB", **where)

@@ -116,21 +116,34 @@ def publish(about: Mapping[str, Any], entries: Sequence[Entry]) -> None:
 
 def figure(about: Mapping[str, Any], entries: Sequence[Entry]) -> Figure:
     """Return the figure: ratios with their ranges, each view's cost, and growth."""
-    drawn, axes = plt.subplots(2, 2, figsize=(12, 9), layout="constrained")
+    drawn = plt.figure(figsize=(12, 10), layout="constrained")
+    top, bottom = drawn.subfigures(2, height_ratios=(5, 2))
+    left, right = top.subplots(1, 2)
     ratios = [e for e in entries if e.unit == "×" and not e.detail]
-    _ranges(axes[0, 0], ratios, [f"{e.group}. {e.text}, {network(e)}" for e in ratios])
-    axes[0, 0].set(xscale="log", xlabel="ratio; a cross marks what is to be reached")
+    _ranges(left, ratios, [f"{e.group}. {e.text}, {network(e)}" for e in ratios])
+    left.set(xscale="log", xlabel="ratio; a cross marks what is to be reached")
     views = [e for e in entries if e.group == 3 and e.detail]
-    _ranges(axes[0, 1], views, [f"{e.text}, {network(e)}" for e in views])
-    axes[0, 1].set(xlabel="one view / bare pass", xlim=(0, None))
-    grown = [e for e in entries if e.group == 6 and e.detail]
-    for axis, unit, label in ((axes[1, 0], "s", "seconds"), (axes[1, 1], "MB", "peak MB")):
-        points = [(e.images * int(e.text.split()[0]), e.median) for e in grown if e.unit == unit]
-        axis.plot(*zip(*points, strict=True), "o")
-        axis.set(xlabel="images x views", ylabel=label, ylim=(0, None))
+    _ranges(right, views, [f"{e.text}, {network(e)}" for e in views])
+    right.set(xlabel="one view / bare pass", xlim=(0, None))
+    _growth(bottom.subplots(1, 4), [e for e in entries if e.group == 6 and e.detail])
     text = f"{about['processor']}, {about['threads']} threads; {about['dataset']}"
-    drawn.supxlabel(text, fontsize=8, color="#666666", x=0.01, ha="left")
+    bottom.supxlabel(text, fontsize=8, color="#666666", x=0.01, ha="left")
     return drawn
+
+
+def _growth(axes: Sequence[Axes], entries: Sequence[Entry]) -> None:
+    """Draw time, then memory, against images and against views."""
+    for column, (unit, label) in enumerate((("s", "seconds"), ("MB", "peak MB"))):
+        rows = [e for e in entries if e.unit == unit]
+        first, second = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+        for axis, half, name, text in (
+            (axes[2 * column], first, "images", f"images, {first[0].views} views of each"),
+            (axes[2 * column + 1], second, "views", f"views of {second[0].images:,} images"),
+        ):
+            axis.plot([getattr(e, name) for e in half], [e.median for e in half], "o-")
+            axis.set(xlabel=text, ylabel=label, xlim=(0, None))
+            axis.set_ylim(0, 1.1 * max(e.median for e in half))
+            axis.locator_params(axis="x", nbins=4)
 
 
 def _ranges(axis: Axes, entries: Sequence[Entry], labels: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ class Entry:
         One a round.
     unit
         "×" for a ratio.
-    network, backend, images, batch
+    network, backend, images, views, batch
         What ran, where that applies; `batch` is the images a forward pass.
     gflops
         Convolutions' and dense layers' work a second, in 10^9 floating-point operations.
@@ -48,6 +48,7 @@ class Entry:
     network: str = ""
     backend: str = "tensorflow"
     images: int | None = None
+    views: int | None = None
     batch: int | None = None
     gflops: float | None = None
     goal: tuple[str, float] | None = None

@@ -65,8 +65,11 @@ def test_the_table_and_the_files(tmp_path):
     entries = [
         entry(goal=("at most", 1.1), images=10_000, batch=500, gflops=99.7),
         entry(group=3, text="mirror", detail=True),
-        entry(group=6, text="2 views of 30 images", unit="s", images=30, detail=True),
-        entry(group=6, text="2 views of 30 images", unit="MB", images=30, detail=True),
+        *(
+            entry(group=6, text="grown", unit=unit, images=30 * n, views=2, detail=True)
+            for n in (1, 2)
+            for unit in ("s", "MB")
+        ),
     ]
     row = "| 2 | ours / bare | net | 1.25 × [1.00, 1.50] | at most 1.1: **not reached** "
     assert report.table(entries).splitlines()[2:] == [row + "| 10,000 | 500 | 100 |"]
