@@ -54,7 +54,7 @@ test: $(READY)
 	$(PYTEST) --nbval-lax --nbval-current-env runs/check/[0-9]*.ipynb
 
 soak: $(READY)
-	$(PYTEST) tests tests/soak --faults-into README.md
+	$(PYTEST) tests -o norecursedirs= --faults-into README.md
 
 # JAX lies aside, so that the environment stays that of the lock; what else it needs is in there.
 test-backends: $(READY)

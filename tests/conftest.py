@@ -70,14 +70,19 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("faults_into"):
-        items[:] = [i for i in items if "fault" in i.fixturenames or i.path.parent.name == "soak"]
+    if not config.getoption("faults_into"):
+        return
+    long = [item for item in items if item.path.parent.name == "soak"]
+    if not long:
+        raise pytest.UsageError("The table needs tests/soak too; add `-o norecursedirs=`.")
+    items[:] = [item for item in items if "fault" in item.fixturenames or item in long]
 
 
 def pytest_terminal_summary(terminalreporter, exitstatus, config):
-    if FAULTS:
-        listed = "; ".join(f"{what} ({times})" for (what, _), times in sorted(FAULTS.items()))
-        terminalreporter.write_line(f"{FAULTS.total()} faults tried: {listed}")
+    if not FAULTS:
+        return
+    listed = "; ".join(f"{what} ({times})" for (what, _), times in sorted(FAULTS.items()))
+    terminalreporter.write_line(f"{FAULTS.total()} faults tried: {listed}")
     readme = config.getoption("faults_into")
     if readme and exitstatus == 0:
         text = runs.with_section(readme.read_text(encoding="utf-8"), "faults", faults_table())

@@ -266,12 +266,14 @@ def _execute(waiting: Sequence[Run], cluster: "Cluster") -> dict[str, str]:
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment["KERAS_BACKEND"] = keras.backend.backend()
     with cluster.client(len(waiting)) as client, progress(total=len(waiting), desc="sweep") as bar:
-        futures = {
-            client.submit(execute_run, run, environment, key=run.folder.name, retries=RETRIES): run
-            for run in waiting
-        }
+        # By the word before its key's hyphen Dask knows many of a kind, which it hands out one by
+        # one; it would deal out all others at once, and blame each for the death of its worker.
+        keys = [f"run-{run.folder.name}" for run in waiting]
+        futures = client.map(
+            execute_run, waiting, environment=environment, key=keys, retries=RETRIES
+        )
         try:
-            return _watch(client, futures, bar)
+            return _watch(client, dict(zip(futures, waiting, strict=True)), bar)
         except (CancelledError, OSError) as error:
             raise RunError(
                 "The connection to Dask's scheduler was lost. What is finished is kept; the same "

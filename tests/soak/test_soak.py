@@ -35,7 +35,7 @@ def test_two_hundred_runs_with_one_in_ten_killed(small, fault):
     unlucky = lot.sample(range(N_RUNS), N_RUNS // 10)
     for k, seed in enumerate(unlucky):
         times = 2 if k < 2 else 1
-        kind = "worker" if k % 3 == 2 else "kernel"
+        kind = "worker" if k > 2 and k % 2 else "kernel"
         fault(f"{kind} killed among {N_RUNS} runs", times)
         (small / "faults" / str(seed)).write_text(" ".join([kind] * times))
     path = tiny.sweep_file(small, cross={"seed": list(range(N_RUNS))})
