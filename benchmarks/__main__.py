@@ -29,16 +29,16 @@ class Sizes:
     """How much is measured.
 
     `cnn` and `resnet` are the images of each network, at most, and `tutorial` those that the
-    tutorial's loop and plain batches see. `copies`, `flip` and `views` are images, at most, and
-    rounds of groups 1, 2, and 3 to 5; `calls` is how many batches of each size group 5 times.
-    `other` are images and rounds of the CNN on other backends, `growth` are images and views,
-    `corrupted` is images a corruption.
+    tutorial's loop and plain batches see; `rounds` are those of groups 1 and 7. `flip` and `views`
+    are images, at most, and rounds of groups 2, and 3 to 5; `calls` is how many batches of each
+    size group 5 times. `other` are images and rounds of the CNN on other backends, `growth` are
+    images and views, `corrupted` is images a corruption.
     """
 
     cnn: int = 10_000
     resnet: int = 200
     tutorial: tuple[int, int] = (10, 1_000)
-    copies: tuple[int, int] = (10_000, 3)
+    rounds: int = 3
     flip: tuple[int, int] = (2_000, 11)
     views: tuple[int, int] = (1_000, 5)
     calls: tuple[tuple[int, int], ...] = ((1, 100), (32, 30), (1000, 2))
@@ -54,7 +54,7 @@ QUICK = Sizes(
     cnn=20,
     resnet=4,
     tutorial=(1, 4),
-    copies=(20, 1),
+    rounds=1,
     flip=(20, 1),
     views=(20, 1),
     calls=((1, 1), (4, 1)),
@@ -71,7 +71,7 @@ def measured(images: np.ndarray, dataset: str, sizes: Sizes, notes: list[str]) -
         worth_a_graph(model, WORTH_A_GRAPH)  # as in a program that has run for some seconds
         copies, flip, views = (
             groups.Subject(model, images[: min(n, most)], rounds)
-            for most, rounds in (sizes.copies, sizes.flip, sizes.views)
+            for most, rounds in ((n, sizes.rounds), sizes.flip, sizes.views)
         )
         yield from groups.tutorial_loop(copies, *sizes.tutorial)
         with ExitStack() as stack:
@@ -83,7 +83,7 @@ def measured(images: np.ndarray, dataset: str, sizes: Sizes, notes: list[str]) -
     for backend in ("jax", "torch"):
         yield from _on_backend(backend, dataset, sizes.other, notes)
     yield from groups.growth(list(sizes.growth))
-    yield from groups.loading(dataset, sizes.corrupted, sizes.copies[1])
+    yield from groups.loading(dataset, sizes.corrupted, sizes.rounds)
 
 
 def _pytorch(subject: groups.Subject, stack: ExitStack, notes: list[str]) -> PyTorch | None:

@@ -255,8 +255,8 @@ def growth(sizes: list[tuple[int, int]], batch: int = 500) -> Iterator[Entry]:
             [str(part) for part in command], cwd=ROOT, check=True, capture_output=True, text=True
         )
         found.append(json.loads(out.stdout))
-        where = {"network": "baseline_cnn", "images": n_images, "views": n_views, "batch": batch}
-        where["detail"] = True
+        size = {"images": n_images, "views": n_views, "batch": batch}
+        where = {"network": "baseline_cnn", "detail": True, **size}
         text = f"{n_views} views of {n_images} images"
         yield Entry(6, text, [found[-1]["seconds"]], unit="s", **where)
         yield Entry(6, text, [found[-1]["megabytes"]], unit="MB", **where)

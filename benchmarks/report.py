@@ -125,20 +125,20 @@ def figure(about: Mapping[str, Any], entries: Sequence[Entry]) -> Figure:
     views = [e for e in entries if e.group == 3 and e.detail]
     _ranges(right, views, [f"{e.text}, {network(e)}" for e in views])
     right.set(xlabel="one view / bare pass", xlim=(0, None))
-    _growth(bottom.subplots(1, 4), [e for e in entries if e.group == 6 and e.detail])
+    _growth(bottom.subplots(1, 4).reshape(2, 2), [e for e in entries if e.group == 6 and e.detail])
     text = f"{about['processor']}, {about['threads']} threads; {about['dataset']}"
     bottom.supxlabel(text, fontsize=8, color="#666666", x=0.01, ha="left")
     return drawn
 
 
-def _growth(axes: Sequence[Axes], entries: Sequence[Entry]) -> None:
-    """Draw time, then memory, against images and against views."""
-    for column, (unit, label) in enumerate((("s", "seconds"), ("MB", "peak MB"))):
+def _growth(axes: Sequence[Sequence[Axes]], entries: Sequence[Entry]) -> None:
+    """Draw time, then memory, against images on the left axes and against views on the right."""
+    for (left, right), unit, label in zip(axes, ("s", "MB"), ("seconds", "peak MB"), strict=True):
         rows = [e for e in entries if e.unit == unit]
         first, second = rows[: len(rows) // 2], rows[len(rows) // 2 :]
         for axis, half, name, text in (
-            (axes[2 * column], first, "images", f"images, {first[0].views} views of each"),
-            (axes[2 * column + 1], second, "views", f"views of {second[0].images:,} images"),
+            (left, first, "images", f"images, {first[0].views} views of each"),
+            (right, second, "views", f"views of {second[0].images:,} images"),
         ):
             axis.plot([getattr(e, name) for e in half], [e.median for e in half], "o-")
             axis.set(xlabel=text, ylabel=label, xlim=(0, None))
