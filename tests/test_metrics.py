@@ -1,6 +1,7 @@
 """Metrics against SciPy, scikit-learn and hand counts."""
 
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -47,30 +48,87 @@ def test_compare_counts_by_hand(paired):
     assert back.verdict == "hurts"
 
 
-def test_interval_is_scipys_paired_bootstrap(paired):
+def test_interval_is_that_of_a_mean_with_two_images_more(paired):
+    """Bonett and Price 2012: one image more fixed, one more broken; then SciPy's z."""
     labels, before, after, was, now = paired
-    ours = metrics.compare(labels, before, after, n_resamples=50_000)
-    theirs = stats.bootstrap(
-        (now.astype(float), was.astype(float)),
-        lambda a, b, axis: (a - b).mean(axis=axis),
-        paired=True,
-        method="percentile",
-        n_resamples=20_000,
-        batch=1000,
-        rng=1,
-    ).confidence_interval
-    np.testing.assert_allclose([ours.low, ours.high], theirs, atol=0.0026)  # one image in 400
+    for level in (0.95, 0.8):
+        gains = np.append(now.astype(float) - was, [1, -1])
+        theirs = stats.norm.interval(level, gains.mean(), gains.std() / np.sqrt(402))
+        c = metrics.compare(labels, before, after, level=level)
+        np.testing.assert_allclose((c.low, c.high), theirs)
 
 
-def test_interval_covers_the_true_gain():
-    """Of 400 experiments with a known gain, about 95 % have an interval that holds it."""
-    rng, labels, truth, held = np.random.default_rng(0), np.zeros(300, int), 0.10 - 0.04, 0
-    for trial in range(400):
-        kind = rng.choice(3, size=300, p=[0.10, 0.04, 0.86])  # fixed, broken, unchanged
-        before, after = scores_with(kind != 0, labels), scores_with(kind != 1, labels)
-        c = metrics.compare(labels, before, after, n_resamples=1000, seed=trial)
-        held += c.low <= truth <= c.high
-    assert 0.91 <= held / 400 <= 0.98
+def test_interval_by_hand():
+    """1 and 7 of 21 change (Bentur et al. 2009): -6/23, of variance (10/23 - 36/529) / 23."""
+    low, high = metrics.gain_interval(1, 7, 21)
+    assert low == pytest.approx(-0.2609 - 1.96 * 0.12625, abs=1e-4)
+    assert high == 0  # and not -0.0134, for the exact p is 2 * 9/256 = 0.07
+    assert metrics.gain_interval(0, 3, 3)[0] == -1  # cut off where gains end
+    assert metrics.gain_interval(400, 0, 400)[1] == 1
+
+
+@pytest.mark.parametrize("level", [0.95, 0.8, 0.99, 0.999])
+def test_verdict_interval_and_test_are_one_criterion(level):
+    """Every small count of fixed and broken images, and larger ones about where p is 1 - level."""
+    z, seen = stats.norm.isf((1 - level) / 2), set()
+    pairs = [(f, b) for f in range(18) for b in range(f + 1)]
+    for broken in (25, 60, 150, 300):
+        edge = int(broken + z * np.sqrt(2 * broken))
+        pairs += [(broken + d, broken) for d in (0, 9)] + [(edge + d, broken) for d in range(13)]
+    for fixed, broken in pairs:
+        rejects = fixed > 0 and stats.binomtest(fixed, fixed + broken).pvalue < 1 - level
+        for n in (max(1, fixed + broken), 1000, 10**6):
+            low, high = metrics.gain_interval(fixed, broken, n, level)
+            assert low <= (fixed - broken) / n <= high
+            words = "helps" if rejects else "no clear effect"
+            assert metrics.verdict(low, high) == words, (fixed, broken, n)
+            assert metrics.gain_interval(broken, fixed, n, level) == (-high, -low)
+            seen.add(words)
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("fixed", "broken", "words"),
+    [
+        (4, 0, "no clear effect"),
+        (5, 0, "no clear effect"),
+        (6, 0, "helps"),
+        (9, 2, "no clear effect"),
+        (2, 9, "no clear effect"),
+        (1, 9, "hurts"),
+    ],
+)
+def test_a_handful_of_images_does_not_decide(fixed, broken, words):
+    labels, was = np.zeros(1000, int), np.arange(1000) < 500
+    now = was.copy()
+    now[:broken], now[len(now) - fixed :] = False, True
+    c = metrics.compare(labels, scores_with(was, labels), scores_with(now, labels))
+    assert (c.fixed, c.broken, c.verdict) == (fixed, broken, words)
+    assert (c.verdict == "no clear effect") == (c.p_value >= 0.05)
+    assert metrics.significant(c) == words
+
+
+@pytest.mark.parametrize(
+    ("n", "fixed", "broken"),
+    [(100, 0.02, 0.01), (50, 0.03, 0.01), (200, 0.01, 0), (60, 0.1, 0.1), (80, 0.2, 0.02)],
+)
+def test_interval_covers_the_true_gain(n, fixed, broken):
+    """The chance of every outcome, summed over those whose interval holds the gain."""
+    law, held = stats.multinomial(n, [fixed, broken, 1 - fixed - broken]), 0
+    for f, b in np.ndindex(min(n, 40), min(n, 40)):
+        chance = law.pmf([f, b, n - f - b]) if f + b <= n else 0
+        if chance > 1e-9:
+            low, high = metrics.gain_interval(f, b, n)
+            held += chance * (low <= fixed - broken <= high)
+    assert 0.94 <= held <= 1
+
+
+@pytest.mark.parametrize("wrong", [(-1, 2, 9, 0.9), (5, 5, 9, 0.9), (0, 0, 0, 0.9), (1, 2, 9, 1)])
+def test_interval_names_impossible_counts(wrong):
+    with pytest.raises(
+        ValueError, match="fixed is {}, broken {}, n {} and level {}".format(*wrong)
+    ):
+        metrics.gain_interval(*wrong)
 
 
 def test_mcnemar_is_the_exact_binomial_test():
@@ -85,7 +143,8 @@ def test_mcnemar_is_the_exact_binomial_test():
 def test_no_change_is_no_clear_effect(paired):
     labels, before, *_ = paired
     c = metrics.compare(labels, before, before)
-    assert (c.gain, c.low, c.high, c.p_value, c.verdict) == (0, 0, 0, 1.0, "no clear effect")
+    assert (c.gain, c.p_value, c.verdict) == (0, 1.0, "no clear effect")
+    assert (-c.low, c.high) == pytest.approx([1.96 * np.sqrt(2) / 402] * 2, rel=1e-3)
 
 
 def test_compare_by_class(paired):
@@ -106,6 +165,9 @@ def test_mean_interval_is_the_t_test_interval_of_the_tutorials_ten_fits():
     np.testing.assert_allclose([low, high], expected)
     with pytest.raises(ValueError, match="there are 1"):
         metrics.mean_interval([0.5])
+    with pytest.raises(ValueError, match="there are 3, 2 of them not finite"):
+        metrics.mean_interval([0.5, np.nan, np.inf])
+    assert metrics.mean_interval([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +188,40 @@ def test_labels_and_scores_must_belong_together():
         metrics.accuracy(np.zeros(3, int), np.ones((4, 2)))
     with pytest.raises(ValueError, match="at least one image"):
         metrics.accuracy(np.zeros(0, int), np.ones((0, 2)))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        metrics.correct,
+        metrics.accuracy,
+        metrics.brier_score,
+        metrics.calibration_error,
+        lambda labels, scores: metrics.compare(labels, scores, scores),
+        lambda labels, scores: metrics.conformal_sets(labels, scores, scores),
+    ],
+)
+def test_scores_that_are_nan_are_no_answers(function):
+    """The highest of NaN scores would be class 0, and right where that is the label."""
+    scores = np.tile([0.7, 0.3], (5, 1))
+    scores[1], scores[3, 1] = np.nan, np.nan
+    with pytest.raises(ValueError, match="2 of 5 rows of scores hold NaN"):
+        function(np.zeros(5, int), scores)
+
+
+def test_nan_among_views_and_new_images_is_named():
+    scores = np.tile([0.7, 0.3], (5, 1))
+    lost = np.where(np.arange(5)[:, None] == 2, np.nan, scores)
+    with pytest.raises(ValueError, match=r"1 of 10 predictions .* hold NaN"):
+        metrics.disagreement([scores, lost])
+    with pytest.raises(ValueError, match=r"1 of 5 predictions .* hold NaN"):
+        metrics.conformal_sets(np.zeros(5, int), scores, lost)
+
+
+def test_calibration_takes_probabilities_alone():
+    for function in (metrics.reliability, metrics.calibration_error, metrics.brier_score):
+        with pytest.raises(ValueError, match=r"softmax"):
+            function([0, 1], np.array([[3.0, -2.0], [0.1, 0.9]]))
 
 
 # Images measured many times
@@ -188,12 +284,14 @@ def test_image_interval_is_drawn_from_its_seed(errors):
 
 
 def test_image_interval_names_what_does_not_fit():
-    for values in ([], np.ones((3, 2)), 0.5):
+    for values in ([], np.ones((3, 2)), 0.5, [0.5]):
         message = re.escape(f"values have shape {np.shape(values)}")
         with pytest.raises(ValueError, match=message):
             metrics.image_interval(values)
     with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
         metrics.image_interval([0.1, 0.2, 0.3], [0.1, 0.2])
+    with pytest.raises(ValueError, match="2 of 3 images have a value that is not finite"):
+        metrics.image_interval([0.1, np.nan, 0.2], [np.inf, 0.3, 0.2])
     with pytest.raises(ValueError, match="makes no errors"):
         metrics.image_interval([0.1, 0.2], [0.0, 0.0])
 
@@ -254,11 +352,11 @@ def test_compare_all_adjusts_the_p_values_only(paired):
     less = was.copy()
     less[:9] = True
     others = {"much": after, "none": before, "little": scores_with(less, labels)}
-    found = metrics.compare_all(labels, before, others, n_resamples=300, seed=5)
+    found = metrics.compare_all(labels, before, others)
     assert list(found) == list(others)
     p_values = [2 * stats.binom.cdf(12, 42, 0.5) * 2, 1.0, 2 / 2**9 * 3]  # little's is smallest
     for (name, change), p_value in zip(found.items(), p_values, strict=True):
-        single = metrics.compare(labels, before, others[name], n_resamples=300, seed=5)
+        single = metrics.compare(labels, before, others[name])
         assert change.p_value == pytest.approx(p_value)
         assert replace(change, p_value=single.p_value) == single
 
@@ -272,15 +370,38 @@ def copies():
 
 
 def test_compare_copies_counts_copies_and_tests_photographs(copies):
+    """SciPy's mean and standard deviation of the photographs' gains and two more."""
     before, after = copies
-    c = metrics.compare_copies(before, after, n_resamples=300, seed=2)
-    assert (c.n, c.before, c.after) == (40, before.mean(), after.mean())
-    assert c.fixed == np.sum(~before & after) != c.broken == np.sum(before & ~after)
-    test = stats.ttest_rel(after.mean(axis=0), before.mean(axis=0))
-    assert c.p_value == pytest.approx(test.pvalue)
+    after = np.append(after[:2], before[2:], axis=0)  # no photograph gains or loses all copies
     gains = after.mean(axis=0) - before.mean(axis=0)
-    interval = metrics.image_interval(gains, n_resamples=300, seed=2)
-    np.testing.assert_allclose((c.gain, c.low, c.high), interval)
+    most = np.abs(gains).max()
+    assert most == pytest.approx(2 / 3)
+    more = np.append(gains, [most, -most])
+    law = stats.t(39, more.mean(), stats.sem(more, ddof=0))
+    for level in (0.95, 0.8):
+        c = metrics.compare_copies(before, after, level)
+        assert (c.n, c.before, c.after) == (40, before.mean(), after.mean())
+        assert c.fixed == np.sum(~before & after) != c.broken == np.sum(before & ~after)
+        assert c.gain == pytest.approx(gains.mean())
+        np.testing.assert_allclose((c.low, c.high), law.interval(level))
+        assert c.p_value == pytest.approx(2 * min(law.cdf(0), law.sf(0)))
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 12, 40, 300])
+def test_copies_are_judged_by_one_criterion(n):
+    """And a handful of photographs does not decide: the sign test must be able to reject too."""
+    seen = set()
+    for fixed, broken in np.ndindex(min(n, 14) + 1, min(n, 4) + 1):
+        if fixed + broken <= n:
+            before, after = np.zeros((2, 3, n), bool)
+            after[:, :fixed], before[:, n - broken :] = True, True
+            c = metrics.compare_copies(before, after)
+            assert c.low <= c.gain <= c.high
+            assert (c.verdict != "no clear effect") == (c.p_value < 0.05)
+            if 2.0 ** (1 - fixed - broken) >= 0.05:
+                assert c.verdict == "no clear effect"
+            seen.add(c.verdict)
+    assert (len(seen) > 1) == (n > 5)
 
 
 def test_more_copies_of_the_same_answers_say_nothing_new(copies):
@@ -293,9 +414,13 @@ def test_more_copies_of_the_same_answers_say_nothing_new(copies):
 
 def test_compare_copies_without_scatter(copies):
     before, _ = copies
-    assert metrics.compare_copies(before, before).p_value == 1
+    c = metrics.compare_copies(before, before)
+    assert (c.gain, c.p_value, c.verdict) == (0, 1, "no clear effect")
+    assert c.low < 0 < c.high
     c = metrics.compare_copies(np.zeros((2, 5)), np.ones((2, 5)))
-    assert (c.gain, c.low, c.high, c.p_value) == (1, 1, 1, 0)
+    assert (c.gain, c.high, c.verdict) == (1, 1, "no clear effect")  # five photographs
+    c = metrics.compare_copies(np.zeros((2, 9)), np.ones((2, 9)))
+    assert (c.gain, c.high, c.verdict) == (1, 1, "helps")
 
 
 def test_compare_copies_names_what_does_not_fit():
@@ -350,6 +475,11 @@ def test_power_names_what_is_impossible():
     for n, discordance, gain in ((0, 0.1, 0.05), (9, 0, 0), (9, 1.2, 0.1), (9, 0.1, -0.2)):
         with pytest.raises(ValueError, match=f"n is {n}, discordance {discordance}, gain {gain}"):
             metrics.mcnemar_power(n, discordance, gain)
+    for level in (0, 1, np.nan):
+        with pytest.raises(ValueError, match=f"level {level}"):
+            metrics.mcnemar_power(9, 0.2, 0.1, level)
+    with pytest.raises(ValueError, match="A gain of 1e-06 takes more than 134,217,728 images"):
+        metrics.images_needed(0.2, 1e-6)
     for gain, power in ((0, 0.8), (0.1, 0.05), (0.1, 1)):
         with pytest.raises(ValueError, match=rf"gain is {gain}, power {power}; .*\(0.05, 1\)"):
             metrics.images_needed(0.2, gain, power)
@@ -395,6 +525,9 @@ def test_mean_errors_by_hand_where_no_effect_is_seen():
     for shape in ((5,), (1, 5), (5, 1)):
         with pytest.raises(ValueError, match=re.escape(f"values have shape {shape}")):
             metrics.mean_errors(np.ones(shape))
+    with pytest.raises(ValueError, match="finite"):
+        metrics.mean_errors([[1, 0], [0, np.nan]])
+    assert set(metrics.mean_errors(np.ones((3, 4))).values()) == {0}
 
 
 @pytest.mark.parametrize(
@@ -534,6 +667,16 @@ def test_calibration_error_is_cut_off_at_zero_and_drawn_from_its_seed(scored):
     more = metrics.calibration_error(*scored, seed=1, n_resamples=1100)
     for changed in (other, more):
         assert first[0] == changed[0] and first[1:] != changed[1:]
+
+
+def test_probabilities_rounded_above_one_are_calibrated():
+    """Sums in float32 may end just above 1; chance then has no negative spread."""
+    probs = np.tile(np.float32([1 + 2e-7, 0]), (30, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ends = metrics.calibration_error(np.zeros(30, int), probs)
+        np.testing.assert_allclose(ends, 0, atol=1e-6)
+        assert metrics.calibration_error([0], probs[:1]) == pytest.approx((0, 0, 0), abs=1e-6)
 
 
 def test_interval_covers_a_calibration_error_far_from_zero():

@@ -84,6 +84,12 @@ def test_entropy_is_scipys_zeros_included(probs):
     assert policies.entropy(np.eye(4)).tolist() == [0, 0, 0, 0]
 
 
+def test_one_class_is_always_certain():
+    probs = np.ones((3, 4, 1))
+    for policy in (policies.mean, policies.geometric_mean, policies.entropy_weighted):
+        np.testing.assert_allclose(policy(probs), np.ones((4, 1)))
+
+
 def test_entropy_weights_are_the_uncertainty_removed(probs):
     expected = [
         np.average(views, axis=0, weights=1 - stats.entropy(views, axis=-1, base=4))
@@ -133,8 +139,13 @@ def test_bad_input_names_the_value(policy, probs):
         policy(probs[0])
     with pytest.raises(ValueError, match="softmax"):
         policy(probs * 30 - 4)
-    with pytest.raises(ValueError, match="probabilities lie"):
-        policy(probs * np.nan)
+    lost = probs.copy()
+    lost[1, 2:4, 0] = np.nan
+    with pytest.raises(ValueError, match=r"2 of 15 predictions \(views x images\) hold NaN"):
+        policy(lost)
+    lost[1, 2:4] = 0
+    with pytest.raises(ValueError, match=r"2 of 15 predictions .* zero for every class"):
+        policy(lost)
     with pytest.raises(ValueError, match=r"\(2,\).*3 views"):
         policy(probs, [1, 2])
     for weights in ([1, -1, 1], [0, 0, 0], [1, np.inf, 1]):
@@ -497,6 +508,19 @@ def test_temperature_stays_within_its_bounds():
     assert policies.fit_temperature([1] * 5, probs) == pytest.approx(20)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("n_classes", [2, 3, 7, 100])
+def test_no_temperature_changes_a_network_that_knows_nothing(n_classes, dtype):
+    probs = np.full((2, 5, n_classes), 1 / n_classes, dtype)
+    labels = np.arange(5) % n_classes
+    assert policies.fit_temperature(labels, probs[0]) == 1
+    likelihoods = policies.calibrated_log_likelihood(labels, probs)
+    np.testing.assert_allclose(likelihoods, -np.log(n_classes))
+    views, scores = policies.greedy_search(labels, probs, 2)
+    assert views == [0, 0]
+    np.testing.assert_allclose(scores, -np.log(n_classes))
+
+
 def test_temperature_names_what_does_not_fit(probs):
     with pytest.raises(ValueError, match=r"labels \(4,\)"):
         policies.fit_temperature([0, 1, 2, 3], probs[0])
@@ -619,6 +643,54 @@ def test_one_sure_mistake_of_a_left_out_image_costs_what_it_costs_in_keras(by_cl
     sure[7] = np.roll(sure[7], 1)
     probs, options = np.stack([sure, blunt]), {"by_class": by_class, "strengths": [1e-4, 10]}
     assert policies.fit_weights(labels, probs, **options)[1] == 1e-4
+
+
+def test_a_class_that_no_view_names_keeps_equal_class_weights(scene):
+    """As if its images and its column were not there; it once took all weight, or made NaN."""
+    labels, probs = scene
+    stuck = np.insert(probs, 1, 0, axis=2)  # classes 0, 2 and 3 are the scene's, 1 is never named
+    shifted = np.array([0, 2, 3])[labels]
+    options = {"by_class": True, "strengths": [0.1]}
+    expected = policies.fit_weights(labels, probs, **options)[0]
+    shifted, stuck = np.append(shifted, [1] * 9), np.append(stuck, stuck[:, :9], axis=1)
+    weights, strength = policies.fit_weights(shifted, stuck, **options)
+    assert strength == 0.1
+    np.testing.assert_allclose(weights[:, [0, 2, 3]], expected)
+    np.testing.assert_array_equal(weights[:, 1], [0.25] * 4)
+    assert (policies.class_weighted_mean(stuck, weights)[:, 1] < 1e-6).all()
+
+
+@pytest.mark.parametrize("named", [0, 2])
+@pytest.mark.parametrize("confidence", [1.0, 0.7])
+def test_weights_of_a_constant_network_are_finite_and_alike_for_all_views(named, confidence):
+    probs = np.full((4, 30, 3), (1 - confidence) / 2, "float32")
+    probs[..., named] = confidence
+    for labels in (np.arange(30) % 3, np.zeros(30, int)):
+        for by_class in (False, True):
+            weights, _ = policies.fit_weights(labels, probs, by_class=by_class)
+            assert weights.mean() == pytest.approx(1 / 4)
+            np.testing.assert_allclose(weights, weights[[0]].repeat(4, axis=0), rtol=1e-4)
+
+
+def test_views_that_are_always_wrong_do_not_lose_all_weight():
+    """No weight at all would be a uniform guess, and cost less than being sure and wrong."""
+    labels = np.arange(40) % 2
+    probs = np.stack([np.eye(2)[1 - labels]] * 3)
+    weights, _ = policies.fit_weights(labels, probs, by_class=True)
+    np.testing.assert_allclose(weights, 1 / 3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("n_images", "n_classes"), [(2, 2), (3, 2), (5, 2), (5, 100), (101, 100)])
+@pytest.mark.parametrize("by_class", [False, True])
+def test_weights_are_learned_from_few_images_and_many_classes(n_images, n_classes, by_class):
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet([0.1] * n_classes, size=(3, n_images)).astype("float32")
+    labels = np.arange(n_images) % n_classes
+    weights, _ = policies.fit_weights(labels, probs, by_class=by_class)
+    assert weights.shape == ((3, n_classes) if by_class else (3,))
+    assert (weights >= 0).all() and weights.mean() == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="one image; learning weights takes two"):
+        policies.fit_weights(labels[:1], probs[:, :1], by_class=by_class)
 
 
 @pytest.mark.parametrize("strengths", [[], [0.1, 0], [-1], [np.nan]])

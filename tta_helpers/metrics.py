@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from scipy import stats
 
-from tta_helpers.policies import cross_entropy
+from tta_helpers.policies import checked_probs, cross_entropy
+
+_MOST_IMAGES = 2**27  # that a power is computed for
 
 
 def correct(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -25,6 +27,11 @@ def correct(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"labels run from {labels.min()} to {labels.max()}; the {scores.shape[1]} classes are "
             f"numbered from 0 to {scores.shape[1] - 1}."
+        )
+    if no_answer := int(np.isnan(scores).any(axis=1).sum()):
+        raise ValueError(
+            f"{no_answer} of {len(scores)} rows of scores hold NaN, which is no answer; has the "
+            "training diverged?"
         )
     return scores.argmax(axis=1) == labels
 
@@ -45,7 +52,8 @@ class PairedComparison:
     before, after
         Accuracies, in [0, 1].
     gain, low, high
-        after - before, and its bootstrap interval over images.
+        after - before, and its interval over images, which holds zero where the test does not
+        reject: interval, p-value and `verdict` say the same of one comparison.
     fixed, broken
         Images that only `after` gets right, and images that only `before` gets right.
     p_value
@@ -78,14 +86,8 @@ def compare(
     after: np.ndarray,
     *,
     level: float = 0.95,
-    n_resamples: int = 10_000,
-    seed: int = 0,
 ) -> PairedComparison:
-    """Compare two sets of scores for the same images.
-
-    An image adds +1 (fixed), -1 (broken) or 0 to the gain, so drawing images with replacement is
-    drawing those three counts from a multinomial distribution: the paired bootstrap of the gain in
-    one call, whatever the number of images.
+    """Compare two sets of scores for the same images: `gain_interval` and the exact `mcnemar` test.
 
     Parameters
     ----------
@@ -94,48 +96,74 @@ def compare(
     before, after
         Scores, shape (images, classes).
     level
-        Coverage of the percentile interval, between 0 and 1.
-    n_resamples, seed
-        Bootstrap resamples and the seed that draws them.
+        Coverage of the interval, between 0 and 1; the test rejects below 1 - level.
     """
     was, now = correct(labels, before), correct(labels, after)
     n, fixed, broken = len(was), int((now & ~was).sum()), int((was & ~now).sum())
-    shares = np.array([fixed, broken, n - fixed - broken]) / n
-    draws = np.random.default_rng(seed).multinomial(n, shares, size=n_resamples)
-    gains = (draws[:, 0] - draws[:, 1]) / n
-    low, high = np.quantile(gains, [(1 - level) / 2, (1 + level) / 2])
+    low, high = gain_interval(fixed, broken, n, level)
     return PairedComparison(
         n=n,
         before=float(was.mean()),
         after=float(now.mean()),
         gain=(fixed - broken) / n,
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         fixed=fixed,
         broken=broken,
         p_value=mcnemar(fixed, broken),
     )
 
 
+def gain_interval(fixed: int, broken: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of the gain (fixed - broken) / n of n images: low, high.
+
+    The adjusted Wald interval for paired proportions (Bonett and Price 2012; recommended by
+    Fagerland, Lydersen and Laake 2014): that of a mean of +1 (fixed), -1 (broken) and 0 over the
+    images and two more, one fixed and one broken. Where the exact McNemar test does not reject it
+    is widened to hold zero; where the test rejects and it holds zero, as it may at levels of 0.99
+    and more, its end at zero gives way to the test's own (Clopper and Pearson's interval of the
+    share of fixed images among those that change). So it leaves zero out exactly where p is below
+    1 - level. A 95 % interval holds the true gain in 92.8 to 100 of 100 cases, summed over all
+    outcomes for n of 20 to 200.
+    """
+    if fixed < 0 or broken < 0 or n < max(1, fixed + broken) or not 0 < level < 1:
+        raise ValueError(
+            f"fixed is {fixed}, broken {broken}, n {n} and level {level}; give counts of at most n "
+            "images together, and a level in (0, 1)."
+        )
+    change, changed = (fixed - broken) / (n + 2), (fixed + broken + 2) / (n + 2)
+    half = float(stats.norm.isf((1 - level) / 2) * np.sqrt((changed - change**2) / (n + 2)))
+    low, high = max(change - half, -1.0), min(change + half, 1.0)
+    if mcnemar(fixed, broken) >= 1 - level:
+        return min(low, 0.0), max(high, 0.0)
+    if low <= 0 <= high:
+        share = stats.binomtest(max(fixed, broken), fixed + broken).proportion_ci(level).low
+        end = float((2 * share - 1) * (fixed + broken) / n)
+        return (end, high) if fixed > broken else (low, -end)
+    return low, high
+
+
 def compare_by_class(
-    labels: np.ndarray, before: np.ndarray, after: np.ndarray, **options: float
+    labels: np.ndarray, before: np.ndarray, after: np.ndarray, level: float = 0.95
 ) -> dict[int, PairedComparison]:
-    """Return one comparison for each class that occurs in `labels`; options as `compare`'s."""
+    """Return one comparison for each class that occurs in `labels`."""
     labels, before, after = np.asarray(labels), np.asarray(before), np.asarray(after)
     return {
-        int(k): compare(labels[labels == k], before[labels == k], after[labels == k], **options)
+        int(k): compare(labels[labels == k], before[labels == k], after[labels == k], level=level)
         for k in np.unique(labels)
     }
 
 
 def compare_all(
-    labels: np.ndarray, before: np.ndarray, after: Mapping[str, np.ndarray], **options: float
+    labels: np.ndarray, before: np.ndarray, after: Mapping[str, np.ndarray], level: float = 0.95
 ) -> dict[str, PairedComparison]:
     """Compare many sets of scores with one, with p-values adjusted for their number.
 
-    The intervals are those of single comparisons. Options are `compare`'s.
+    The intervals are those of single comparisons, and so are their verdicts: judge a family by
+    `significant`.
     """
-    return with_holm({k: compare(labels, before, scores, **options) for k, scores in after.items()})
+    singles = {k: compare(labels, before, scores, level=level) for k, scores in after.items()}
+    return with_holm(singles)
 
 
 def with_holm(changes: Mapping[str, PairedComparison]) -> dict[str, PairedComparison]:
@@ -145,19 +173,22 @@ def with_holm(changes: Mapping[str, PairedComparison]) -> dict[str, PairedCompar
     return {name: replace(change, p_value=float(p)) for (name, change), p in pairs}
 
 
-def compare_copies(before: np.ndarray, after: np.ndarray, **options: float) -> PairedComparison:
+def compare_copies(before: np.ndarray, after: np.ndarray, level: float = 0.95) -> PairedComparison:
     """Compare two predictions of several copies of the same photographs.
 
-    Photographs are the unit: a copy tells little that is new about a photograph. The interval
-    resamples photographs (`image_interval`), and the p-value is that of Student's t-test on the
-    photographs' mean gains. `fixed` and `broken` count copies.
+    Photographs are the unit: a copy tells little that is new about a photograph. Interval and
+    p-value are those of Student's t for the photographs' mean gains and two more, one a gain and
+    one a loss as large as the largest seen. As in `gain_interval`, which it is for one copy of many
+    photographs, these two keep a handful from deciding. In simulations with 50 to 500 photographs,
+    1 to 50 copies, 95 % intervals held the true gain in 88 to 99 of 100 cases; without the two in
+    84 to 95. `fixed` and `broken` count copies.
 
     Parameters
     ----------
     before, after
         Whether each answer is right, bool, shape (copies, photographs).
-    options
-        As `image_interval`'s.
+    level
+        Coverage of the interval, between 0 and 1.
     """
     before, after = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
     if before.ndim != 2 or before.shape != after.shape or 0 in before.shape or len(before[0]) < 2:
@@ -166,17 +197,20 @@ def compare_copies(before: np.ndarray, after: np.ndarray, **options: float) -> P
             "photographs or more."
         )
     gains = (after.astype(float) - before).mean(axis=0)
-    gain, low, high = image_interval(gains, **options)
+    n, largest = len(gains), np.abs(gains).max() or 1.0
+    centre, squares = gains.sum() / (n + 2), (gains**2).sum() + 2 * largest**2
+    error = np.sqrt((squares / (n + 2) - centre**2) / (n + 2))
+    half = stats.t.ppf((1 + level) / 2, n - 1) * error
     return PairedComparison(
         n=before.shape[1],
         before=float(before.mean()),
         after=float(after.mean()),
-        gain=gain,
-        low=low,
-        high=high,
+        gain=float(gains.mean()),
+        low=float(max(centre - half, -1)),
+        high=float(min(centre + half, 1)),
         fixed=int((after & ~before).sum()),
         broken=int((before & ~after).sum()),
-        p_value=float(stats.ttest_1samp(gains, 0).pvalue) if gains.std() else float(gain == 0),
+        p_value=float(2 * stats.t.sf(abs(centre) / error, n - 1)),
     )
 
 
@@ -214,10 +248,12 @@ def mcnemar_power(n: int, discordance: float, gain: float, level: float = 0.05) 
     level
         The test's level, two-sided.
     """
-    if n < 1 or not 0 < discordance <= 1 or not abs(gain) <= discordance:
+    possible = 0 < discordance <= 1 and abs(gain) <= discordance and 0 < level < 1
+    if not 1 <= n <= _MOST_IMAGES or not possible:
         raise ValueError(
-            f"n is {n}, discordance {discordance}, gain {gain}; give n of at least 1, a "
-            "discordance in (0, 1] and a gain no larger than it."
+            f"n is {n}, discordance {discordance}, gain {gain}, level {level}; give n from 1 to "
+            f"{_MOST_IMAGES:,}, a discordance in (0, 1], a gain no larger than it and a level in "
+            "(0, 1)."
         )
     ends = stats.binom.ppf([1e-9, 1 - 1e-9], n, discordance).astype(int)
     changed = np.arange(ends[0], ends[1] + 1)
@@ -241,6 +277,8 @@ def images_needed(discordance: float, gain: float, power: float = 0.8, level: fl
     low, high = 1.0, 2.0
     while mcnemar_power(int(high), discordance, gain, level) < power:
         low, high = high, 2 * high
+        if high > _MOST_IMAGES:
+            raise ValueError(f"A gain of {gain} takes more than {low:,.0f} images to see.")
     while high - low > max(1, 0.01 * low):
         middle = (low + high) / 2
         enough = mcnemar_power(int(middle), discordance, gain, level) >= power
@@ -262,9 +300,10 @@ def mean_errors(values: np.ndarray) -> dict[str, float]:
         Shape (fits, images), two of each or more: for a gain +1 (fixed), -1 (broken) or 0.
     """
     values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 2 or min(values.shape) < 2:
+    if values.ndim != 2 or min(values.shape) < 2 or not np.isfinite(values).all():
         raise ValueError(
-            f"values have shape {values.shape}; give (fits, images), two or more each."
+            f"values have shape {values.shape}; give finite numbers (fits, images), two or more "
+            "each."
         )
     fits, images = values.shape
     rows, columns = values.mean(axis=1), values.mean(axis=0)
@@ -297,12 +336,13 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     Raises
     ------
     ValueError
-        If there are fewer than two values: one fit has no spread.
+        If there are fewer than two values (one fit has no spread), or some are not finite.
     """
     values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 1 or len(values) < 2:
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(
-            f"An interval over fits needs two or more values; there are {values.size}."
+            f"An interval over fits needs two or more finite values; there are {values.size}, "
+            f"{int((~np.isfinite(values)).sum())} of them not finite."
         )
     centre, error = float(values.mean()), float(stats.sem(values))
     half_width = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * error
@@ -336,13 +376,19 @@ def image_interval(
     Raises
     ------
     ValueError
-        If the shapes do not fit, or the baseline's mean is zero.
+        If the shapes do not fit, there is one image alone or a value that is not finite, or the
+        baseline's mean is zero.
     """
     columns = [np.asarray(v, dtype=np.float64) for v in (values, baseline) if v is not None]
-    if columns[0].ndim != 1 or not columns[0].size or columns[0].shape != columns[-1].shape:
+    if columns[0].ndim != 1 or columns[0].size < 2 or columns[0].shape != columns[-1].shape:
         shapes = " and ".join(str(column.shape) for column in columns)
-        raise ValueError(f"values have shape {shapes}; give one value for each image.")
+        raise ValueError(
+            f"values have shape {shapes}; give one value for each of two or more images."
+        )
     pair = np.stack(columns)
+    if not np.isfinite(pair).all():
+        bad = int((~np.isfinite(pair)).any(axis=0).sum())
+        raise ValueError(f"{bad} of {pair.shape[1]} images have a value that is not finite.")
     if baseline is not None and not pair[1].mean():
         raise ValueError("The baseline makes no errors; there is nothing to reduce.")
 
@@ -389,6 +435,7 @@ def brier_score(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
     Brier 1950, summed over the classes.
     """
     correct(labels, probs)
+    checked_probs(np.asarray(probs)[None])
     truth = np.eye(np.shape(probs)[1])[labels]
     return ((probs - truth) ** 2).sum(axis=1)
 
@@ -441,7 +488,8 @@ def calibration_error(
     zero, where reflection fails: the lower is zero where perfect calibration could have led to the
     estimate, the upper at least as far off as the resamples reach above their mean. Bins stay as
     they are. In simulations with 500 to 10,000 images and true errors of 0 to 0.1, 95 % intervals
-    held the true error in 88 to 99 of 100 cases.
+    held the true error in 88 to 99 of 100 cases; below 500 images in 69 to 90 only, because
+    chance then moves the error more than the resamples show.
 
     Parameters
     ----------
@@ -462,7 +510,8 @@ def calibration_error(
     resampled = np.array([np.abs(counts @ gaps).sum() for counts in drawn])
     error = float(np.abs(gaps.sum(axis=0)).sum())
     first, last = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-    chance = np.sqrt(np.bincount(bins, confidence * (1 - confidence))) / n  # if confidence is true
+    spread = confidence * np.maximum(1 - confidence, 0)  # of an answer, if confidence is true
+    chance = np.sqrt(np.bincount(bins, spread)) / n
     by_chance = np.abs(rng.normal(0, chance, (n_resamples, len(chance)))).sum(axis=1)
     low = 0.0 if error <= np.quantile(by_chance, level) else max(2 * error - last, 0.0)
     high = max(2 * error - first, error + last - resampled.mean())
@@ -473,7 +522,8 @@ def _binned(
     labels: np.ndarray, probs: np.ndarray, n_bins: int, equal: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return whether each image is right, its confidence, and the number of its bin."""
-    right, confidence = correct(labels, probs), np.max(probs, axis=1).astype(np.float64)
+    right = correct(labels, probs)
+    confidence = checked_probs(np.asarray(probs)[None])[0].max(axis=1).astype(np.float64)
     if equal not in ("mass", "width") or n_bins < 1:
         raise ValueError(
             f"n_bins is {n_bins} and equal is {equal!r}; give at least 1 bin, of equal 'mass' or "
@@ -525,6 +575,7 @@ def conformal_sets(
             f"method is {method!r} and alpha {alpha}; give 'lac' or 'aps', and alpha in (0, 1)."
         )
     correct(labels, validation)
+    probs = checked_probs(np.asarray(probs)[None])[0]
     rng = np.random.default_rng(seed)
     scores = _conformity(validation, method, rng)[np.arange(len(labels)), labels]
     rank = int(np.ceil((len(scores) + 1) * (1 - alpha)))  # with few images it takes every class in
@@ -549,7 +600,7 @@ def disagreement(probs: np.ndarray) -> np.ndarray:
 
     From probs of shape (views, images, classes).
     """
-    probs = np.asarray(probs)
+    probs = checked_probs(probs)
     return (probs.argmax(axis=-1) != probs.mean(axis=0).argmax(axis=-1)).mean(axis=0)
 
 

@@ -26,7 +26,7 @@ def mean(probs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     This is what the VGG paper does with an image and its mirror (Simonyan and Zisserman 2015,
     section 3.2).
     """
-    probs = _checked(probs)
+    probs = checked_probs(probs)
     return np.tensordot(normalised_weights(weights, len(probs)), probs, axes=1)
 
 
@@ -38,7 +38,7 @@ def geometric_mean(probs: np.ndarray, weights: np.ndarray | None = None) -> np.n
     probabilities cannot underflow. A probability of exactly zero counts as the smallest positive
     float32, so that one view cannot rule a class out for ever.
     """
-    probs = _checked(probs)
+    probs = checked_probs(probs)
     logs = np.log(np.maximum(probs, _SMALLEST))
     return softmax(np.tensordot(normalised_weights(weights, len(probs)), logs, axes=1))
 
@@ -48,7 +48,7 @@ def vote(probs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
 
     A tie between classes is left in the shares; `argmax` then takes the lower class number.
     """
-    probs = _checked(probs)
+    probs = checked_probs(probs)
     votes = np.eye(probs.shape[-1])[probs.argmax(axis=-1)]
     return np.tensordot(normalised_weights(weights, len(probs)), votes, axes=1)
 
@@ -58,7 +58,7 @@ def maximum(probs: np.ndarray) -> np.ndarray:
 
     One sure and wrong view is enough to mislead it, and the more views, the likelier is one.
     """
-    highest = _checked(probs).max(axis=0)
+    highest = checked_probs(probs).max(axis=0)
     return highest / highest.sum(axis=-1, keepdims=True)
 
 
@@ -69,8 +69,8 @@ def entropy_weighted(probs: np.ndarray) -> np.ndarray:
     the number of classes: 0 for a uniform prediction, 1 for a certain one. (One of several forms in
     use; there is no standard one.)
     """
-    probs = _checked(probs)
-    weights = 1 - entropy(probs) / np.log(probs.shape[-1])
+    probs = checked_probs(probs)
+    weights = 1 - entropy(probs) / np.log(max(probs.shape[-1], 2))  # one class: always certain
     weights = np.maximum(weights, _SMALLEST)[..., None]
     return (weights * probs).sum(axis=0) / weights.sum(axis=0)
 
@@ -94,7 +94,7 @@ def tempered(probs: np.ndarray, temperature: float) -> np.ndarray:
 
 def running_mean(probs: np.ndarray) -> np.ndarray:
     """Return the mean of the first 1, 2, ... views, shape (views, images, classes)."""
-    probs = _checked(probs)
+    probs = checked_probs(probs)
     counts = np.arange(1, len(probs) + 1).reshape(-1, 1, 1)
     return np.cumsum(probs, axis=0, dtype=np.float64) / counts
 
@@ -109,7 +109,7 @@ def chosen(probs: np.ndarray, choice: np.ndarray) -> np.ndarray:
     ValueError
         If `choice` does not hold k view numbers for each image.
     """
-    probs = _checked(probs)
+    probs = checked_probs(probs)
     choice = checked_choice(choice, *probs.shape[:2])
     return np.take_along_axis(probs, choice.T[..., None], axis=0).mean(axis=0)
 
@@ -193,12 +193,12 @@ def at_random(n_images: int, n_views: int, k: int = 1, seed: int = 0) -> np.ndar
 
 def most_confident(probs: np.ndarray) -> np.ndarray:
     """Choose for each image the view with the highest probability for any class: (images, 1)."""
-    return lowest(-_checked(probs).max(axis=-1).T)
+    return lowest(-checked_probs(probs).max(axis=-1).T)
 
 
 def least_entropy(probs: np.ndarray) -> np.ndarray:
     """Choose for each image the view whose prediction has the least entropy: (images, 1)."""
-    return lowest(entropy(_checked(probs)).T)
+    return lowest(entropy(checked_probs(probs)).T)
 
 
 def selective(first: np.ndarray, full: np.ndarray, fraction: float) -> np.ndarray:
@@ -245,7 +245,7 @@ def cross_entropy(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
 
     A probability below 1e-7 counts as 1e-7, as in Keras, so that a loss is at most 16.1.
     """
-    probs = _checked(probs)
+    probs = checked_probs(probs)
     labels = _checked_labels(labels, probs)
     return -np.log(np.maximum(_at_labels(probs, labels), _LEAST)).T
 
@@ -260,7 +260,7 @@ def class_weighted_mean(probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     weights
         Not negative, shape (views, classes), as `fit_weights` returns them with `by_class`.
     """
-    probs, weights = _checked(probs), np.asarray(weights)
+    probs, weights = checked_probs(probs), np.asarray(weights)
     usable = np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
     if weights.shape != (len(probs), probs.shape[-1]) or not usable:
         raise ValueError(
@@ -298,22 +298,34 @@ def fit_weights(
         Candidates for the strength of the penalty, strength * sum over views of (weight * views -
         1)² / views, averaged over the classes; above 0.
     folds, seed
-        Parts of the cross-validation, and the seed that deals the images out.
+        Parts of the cross-validation, at most as many as images, and the seed that deals the images
+        out.
 
     Returns
     -------
     weights : array of shape (views,) or (views, classes)
-        With mean 1 / views.
+        With mean 1 / views. A class that no view ever gives a probability above 1e-7 has nothing
+        to be weighed: it keeps equal weights, and the others are learned without it.
     strength : float
         The strength that was chosen.
     """
-    probs = _checked(probs)
+    probs = checked_probs(probs)
     labels = _checked_labels(labels, probs)
     if not len(strengths) or not min(strengths) > 0:
         raise ValueError(f"strengths are {list(strengths)}; give numbers above 0.")
+    if len(labels) < 2:
+        raise ValueError("There is one image; learning weights takes two or more.")
+    named = (probs > _LEAST).any(axis=(0, 1))
+    if by_class and not named.all():
+        weights, strength = np.full(probs[:, 0].shape, 1 / len(probs)), float(strengths[0])
+        if (rows := named[labels]).sum() >= 2:
+            some, known = np.cumsum(named)[labels[rows]] - 1, probs[:, rows][..., named]
+            options = {"by_class": True, "strengths": strengths, "folds": folds, "seed": seed}
+            weights[:, named], strength = fit_weights(some, known, **options)
+        return weights, strength
     by_image = np.maximum(probs.transpose(1, 0, 2), _LEAST).astype(np.float64)
     columns = probs.shape[-1] if by_class else 1
-    parts = list(KFold(folds, shuffle=True, random_state=seed).split(by_image))
+    parts = list(KFold(min(folds, len(labels)), shuffle=True, random_state=seed).split(by_image))
     losses = np.zeros(len(strengths))
     with threadpool_limits(1):  # matrices this small wait for threads longer than they compute
         for fitted, left_out in parts:
@@ -358,10 +370,11 @@ class _WeightLoss:
             return loss, (slope + 2 * strength * distance / columns).ravel()
 
         start = np.full(shape, 1 / shape[0]).ravel()
-        bounds = [(0, None)] * start.size
+        # Above zero, so that scaling all weights down never turns the average into a uniform guess.
+        bounds = [(1e-9, None)] * start.size
         how = {"jac": True, "bounds": bounds, "method": "L-BFGS-B", "options": {"ftol": 1e-8}}
         found = optimize.minimize(penalised, start, **how)
-        return found.x.reshape(shape)
+        return np.where(found.x > 1e-8 * found.x.max(), found.x, 0).reshape(shape)
 
 
 def greedy_search(
@@ -394,7 +407,7 @@ def greedy_search(
     scores : list of float
         The calibrated log-likelihood an image, in nats, with the first 1, 2, ... of them.
     """
-    probs = _checked(probs)
+    probs = checked_probs(probs)
     labels = _checked_labels(labels, probs)
     if size < 1:
         raise ValueError(f"size is {size}; choose at least 1 view.")
@@ -417,9 +430,9 @@ def greedy_search(
 
 def calibrated_log_likelihood(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
     """Return each view's log-likelihood an image at its best temperature, shape (views,)."""
-    probs = _checked(probs)
+    probs = checked_probs(probs)
     labels = _checked_labels(labels, probs)
-    logs = np.log(np.maximum(probs, _SMALLEST))
+    logs = np.log(np.maximum(probs, _SMALLEST), dtype=np.float64)
     power = _best_power(labels, logs)
     scaled = power[:, None, None] * logs
     largest = scaled.max(axis=-1)
@@ -440,9 +453,9 @@ def fit_temperature(labels: np.ndarray, probs: np.ndarray) -> float:
     probs
         Shape (images, classes).
     """
-    probs = _checked(np.asarray(probs)[None])
+    probs = checked_probs(np.asarray(probs)[None])
     labels = _checked_labels(labels, probs)
-    return float(1 / _best_power(labels, np.log(np.maximum(probs, _SMALLEST)))[0])
+    return float(1 / _best_power(labels, np.log(np.maximum(probs, _SMALLEST), dtype=np.float64))[0])
 
 
 def _best_power(labels: np.ndarray, logs: np.ndarray) -> np.ndarray:
@@ -457,6 +470,7 @@ def _best_power(labels: np.ndarray, logs: np.ndarray) -> np.ndarray:
         scaled = softmax(power[:, None, None] * logs)
         mean = (scaled * logs).sum(axis=-1)
         slope = true - mean.mean(axis=1)
+        slope[np.abs(slope) < 1e-12] = 0  # rounding, where all classes are equal
         curvature = ((scaled * logs**2).sum(axis=-1) - mean**2).mean(axis=1)
         step = power + slope / np.maximum(curvature, 1e-12)
         previous = power
@@ -472,7 +486,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def _checked(probs: np.ndarray) -> np.ndarray:
+def checked_probs(probs: np.ndarray) -> np.ndarray:
     """Return `probs` as an array, or say what is wrong with it."""
     probs = np.asarray(probs)
     if probs.ndim != 3 or 0 in probs.shape:
@@ -481,10 +495,21 @@ def _checked(probs: np.ndarray) -> np.ndarray:
             "Add the views axis with probs[None] if there is one view."
         )
     low, high = probs.min(), probs.max()
+    if np.isnan(low):
+        bad = np.isnan(probs).any(axis=-1)
+        raise ValueError(
+            f"{int(bad.sum())} of {bad.size} predictions (views x images) hold NaN; probabilities "
+            "lie in [0, 1]. Has the training diverged?"
+        )
     if not (low >= 0 and high <= 1 + 1e-4):
         raise ValueError(
             f"probs runs from {low} to {high}; probabilities lie in [0, 1]. "
             "If these are logits, pass them through policies.softmax first."
+        )
+    if not (some := probs.any(axis=-1)).all():
+        raise ValueError(
+            f"{int((~some).sum())} of {some.size} predictions (views x images) are zero for every "
+            "class; probabilities sum to one."
         )
     return probs
 
