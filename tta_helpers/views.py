@@ -21,6 +21,8 @@ import keras
 import numpy as np
 from keras import ops
 
+LARGEST_LOSS = 0.25  # of a picture, by turning it; a square one loses at most 0.17
+
 _register = keras.saving.register_keras_serializable(package="tta_helpers")
 
 
@@ -207,6 +209,12 @@ class Rotate(_Geometric):
         cos, sin = math.cos(angle), math.sin(angle)
         return ((cos, sin), (-sin, cos)), (0, 0)
 
+    def lost(self, height: int, width: int) -> float:
+        """Return which share of an image's pixels the turn leaves out of the frame."""
+        seen = np.zeros(height * width, bool)
+        seen[_bilinear_table(*self._source(), height, width)[0]] = True
+        return 1 - seen.mean()
+
 
 @_register
 class Zoom(_Geometric):
@@ -314,7 +322,8 @@ class Sharpness(View):
 
     Detail is the difference between a pixel and its smoothed version, by a 3x3 filter of weights 1
     around a 5. Pixels on the image's edge are not smoothed, so they stay as they are. The same as
-    Pillow's ``ImageEnhance.Sharpness``, without its rounding to 8 bits.
+    Pillow's ``ImageEnhance.Sharpness``, without its rounding to 8 bits. An image of fewer than 3
+    pixels a side is all edge, and stays as it is.
 
     Parameters
     ----------
@@ -329,6 +338,8 @@ class Sharpness(View):
 
     def transform(self, images):
         """Add (factor - 1) times the detail, and clip."""
+        if min(images.shape[1:3]) < 3:
+            return images
         rows = images[:, :-2] + images[:, 1:-1] + images[:, 2:]
         block = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
         inner = images[:, 1:-1, 1:-1]
@@ -421,7 +432,8 @@ def check_views(
 
     Two views that coincide would silently count twice in every average: flips combined with
     quarter turns, for instance, name 16 views of which 8 are distinct. Hence every view is tried
-    on one random image.
+    on one random image. On images that are not square, turns that leave much of the picture out are
+    refused as well.
 
     Parameters
     ----------
@@ -437,10 +449,11 @@ def check_views(
     Raises
     ------
     ValueError
-        If the set is empty, holds something that is not a `View`, uses a name twice, or holds two
-        views whose outputs differ nowhere by 1e-6 or more.
+        If the set is empty, holds something that is not a `View`, uses a name twice, holds two
+        views whose outputs differ nowhere by 1e-6 or more, or one that `check_turns` refuses.
     """
     views = _as_views(views)
+    check_turns(views, image_shape)
     # Between 0.2 and 0.8: on an image that fills the range, stretching its contrast does nothing.
     probe = 0.2 + 0.6 * np.random.default_rng(0).random((1, *image_shape), dtype="float32")
     outputs = [ops.convert_to_numpy(view(probe)) for view in views]
@@ -453,6 +466,24 @@ def check_views(
                 "Keep one of them: twins count twice in every average."
             )
     return views
+
+
+def check_turns(views: Iterable[View], image_shape: tuple[int, int, int]) -> None:
+    """Raise a ValueError for a rotation that turns a quarter or more of an image out of its frame.
+
+    A quarter turn of a picture of 64 x 40 pixels shows 40 x 40 of them, and mirrored edges in place
+    of the others. Square images lose at most their corners and are not looked at.
+    """
+    height, width = image_shape[:2]
+    for view in views if height != width else ():
+        if isinstance(view, Compose):
+            check_turns(view.views, image_shape)
+        if isinstance(view, Rotate) and (lost := view.lost(height, width)) >= LARGEST_LOSS:
+            raise ValueError(
+                f"{view.name} turns {lost:.0%} of an image of {height} x {width} pixels out of the "
+                "frame. Leave it out, turn by less, or bring the images to a square first, by "
+                "padding or cropping."
+            )
 
 
 _IDENTITY, _MIRROR = Identity(), HorizontalFlip()
