@@ -1,12 +1,50 @@
 """Figures show what they were given, where it belongs."""
 
+import html
+import io
+import time
+import warnings
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
 import numpy as np
+import pytest
+from matplotlib import font_manager
+from nbconvert.filters import markdown2html
 
 from tta_helpers import metrics, plots
+
+RC = Path(__file__).parent.parent / "notebooks" / "matplotlibrc"
 
 
 def texts(axis):
     return [(t.get_position(), t.get_text()) for t in axis.texts]
+
+
+def drawn(figure):
+    """Draw a figure whole; whatever matplotlib warns of is an error. Return its pixels' number."""
+    with warnings.catch_warnings(), io.BytesIO() as file:
+        warnings.simplefilter("error")
+        figure.savefig(file, dpi=50)
+        return file.tell()
+
+
+@pytest.fixture(autouse=True)
+def notebooks_look():
+    with matplotlib.rc_context(fname=RC), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.fixture
+def few_fonts(monkeypatch):
+    """Only the fonts that matplotlib brings, on every machine."""
+    brought = [f for f in font_manager.fontManager.ttflist if "mpl-data" in f.fname]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", brought)
+    plots._font_with.cache_clear()
+    yield
+    plots._font_with.cache_clear()
 
 
 def test_points_and_table():
@@ -16,21 +54,105 @@ def test_points_and_table():
     after = before.copy()
     after[120:126] = [0.9, 0.1]
     change = metrics.compare(labels, before, after)
-    assert plots.points(change).startswith("+3.00 [+1.")
+    # 6/202 and 1.96 times the root of (8/202 - (6/202)²) / 202
+    assert plots.points(change) == "+3.00 [+0.26, +5.68]"
     assert plots.points((-0.00001, -0.01, 0.0)) == "+0.00 [-1.00, +0.00]"
     markdown = plots.table(["a", "b"], [["x", 0.51234], [3, "y"]]).data
     assert markdown == "| a | b |\n| --- | --- |\n| x | 0.5123 |\n| 3 | y |"
 
 
+NAMES = [
+    "$$",
+    "$a$",
+    r"$\frac$",
+    "_",
+    "_a_",
+    "\\",
+    "a\\|",
+    "%",
+    "#",
+    "<b>x",
+    "&amp;",
+    "a|b",
+    "_",
+    "犬 $5",
+]
+
+
+class Cells(HTMLParser):
+    """Collects what the cells of a table show."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.cells = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        assert tag in ("table", "thead", "tbody", "tr", "th", "td"), tag
+        if tag in ("th", "td"):
+            self.cells.append("")
+
+    def handle_data(self, data):
+        if data.strip():
+            self.cells[-1] += data
+
+
+def test_table_shows_names_as_they_are():
+    """Rendered by nbconvert, whose cells are then read back; MathJax takes \\$ for a dollar."""
+    markdown = plots.table(NAMES, [NAMES, [np.float32(0.25)] * len(NAMES)]).data
+    cells = Cells(markdown2html(markdown)).cells
+    expected = NAMES + NAMES + ["0.2500"] * len(NAMES)
+    assert [cell.replace("\\$", "$") for cell in cells] == expected
+    assert markdown.count("$") == markdown.count("\\$") == 2 * 7
+
+
+def test_table_keeps_markup_lines_and_broken_bytes_in_their_place():
+    rows = [["**bold**", "*italic*", "two\nlines", "caf\udce9", "gaussian_noise"]]
+    line = plots.table([""] * 5, rows).data.splitlines()[2]
+    assert line == r"| **bold** | *italic* | two lines | caf\\udce9 | gaussian_noise |"
+    assert html.unescape(line).encode()
+
+
 def test_image_grid_keeps_order_and_leaves_empty_places_empty():
-    images = np.arange(5)[:, None, None, None] * np.ones((1, 2, 2, 3)) / 5
+    images = (np.arange(5)[:, None, None, None] * np.ones((1, 18, 9, 3)) / 5).astype("float32")
     figure = plots.image_grid(images, list("abcde"), columns=3, row_labels=["p", "q"], note="n = 5")
-    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", "d", "e", ""]
-    shown = [axis.images[0].get_array()[0, 0, 0] for axis in figure.axes[:5]]
-    np.testing.assert_allclose(shown, np.arange(5) / 5)
-    assert not figure.axes[5].images
-    assert [figure.axes[k].get_ylabel() for k in (0, 3)] == ["p", "q"]
+    axis, found = figure.axes[0], {}
+    grid = np.asarray(axis.images[0].get_array())
+    for (x, y), title in texts(axis):
+        column, row = round(x), round(y)
+        found[title] = grid[row + 2 : row + 18, column - 3 : column + 4]
+    assert list(found) == list("abcde")
+    for k, tile in enumerate(found.values()):
+        np.testing.assert_allclose(tile, k / 5)
+    assert grid.shape[1] == 3 * 9 + 2 and (grid[-18:, -9:] == 1).all()
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["p", "q"]
+    for middle, value in zip(axis.get_yticks(), (0, 3 / 5), strict=True):
+        np.testing.assert_allclose(grid[round(middle) - 8 : round(middle) + 8, :9], value)
     assert figure.get_supxlabel() == "n = 5"
+
+
+@pytest.mark.parametrize("shape", [(7, 64, 40, 1), (3, 40, 64, 3), (1, 1, 1, 3), (4, 900, 700, 1)])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
+def test_image_grid_takes_any_images(shape, dtype):
+    images = np.random.default_rng(0).random(shape) * (255 if dtype == "uint8" else 1.0001)
+    figure = plots.image_grid(images.astype(dtype), columns=2)
+    width, height = figure.get_size_inches()
+    assert drawn(figure) and 0 < width < 5 and 0 < height < 6
+
+
+@pytest.mark.parametrize("images", [[], np.zeros((0, 4, 4, 3))])
+def test_image_grid_of_nothing(images):
+    assert drawn(plots.image_grid(images, [], row_labels=["fixed\n(of 0)"], note="n = 0"))
+
+
+def test_image_grid_of_many_rows_is_quick():
+    """One picture, not one set of axes each: those took minutes."""
+    images = np.random.default_rng(0).integers(0, 255, (1000, 32, 32, 3), "uint8")
+    start = time.perf_counter()
+    figure = plots.image_grid(images, columns=10, row_labels=[f"class {k}" for k in range(100)])
+    assert drawn(figure) and time.perf_counter() - start < 4  # 1 second on an idle machine
+    assert len(figure.axes) == len(figure.axes[0].images) == 1
+    assert max(plots.image_grid(images, columns=1).get_size_inches()) < 2**16 / 100
 
 
 def test_two_views_shows_the_mirror_and_the_average():
@@ -41,6 +163,17 @@ def test_two_views_shows_the_mirror_and_the_average():
     bars = [[bar.get_width() for bar in series] for series in figure.axes[2].containers]
     np.testing.assert_allclose(bars, [[0.7, 0.1], [0.3, 0.5], [0.5, 0.3]])
     assert [label.get_text() for label in figure.axes[2].get_yticklabels()] == ["b", "a"]
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 100])
+def test_two_views_takes_any_number_of_classes(n_classes):
+    probs = np.random.default_rng(0).dirichlet([1] * n_classes, 2)
+    names = [f"$c{k}$" for k in range(n_classes)]
+    figure = plots.two_views(np.zeros((5, 9, 1)), probs, names)
+    labels = [label.get_text() for label in figure.axes[2].get_yticklabels()]
+    best = sorted(range(n_classes), key=lambda k: -probs[:, k].sum())[:4]
+    assert drawn(figure) and labels == [names[k] for k in best]
+    assert [len(bars) for bars in figure.axes[2].containers] == [min(n_classes, 4)] * 3
 
 
 def test_matrix_writes_values_in_their_cells():
@@ -55,6 +188,34 @@ def test_matrix_writes_values_in_their_cells():
     ]
     picture = figure.axes[0].images[0]
     assert (picture.norm.vmin, picture.norm.vmax) == (-3, 3)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full((3, 2), np.nan),
+        np.full((1, 2), 5.0),
+        np.zeros((1, 1)),
+        [[np.inf, 1.0, -np.inf]],
+        np.zeros((0, 3)),
+    ],
+)
+@pytest.mark.parametrize("diverging", [False, True])
+def test_matrix_of_values_that_span_nothing(values, diverging):
+    rows, columns = ([f"${k}$" for k in range(n)] for n in np.shape(values))
+    figure = plots.matrix(values, rows, columns, diverging=diverging)
+    assert drawn(figure) and len(texts(figure.axes[0])) == np.isfinite(values).sum()
+
+
+def test_matrix_of_a_hundred_classes_is_readable():
+    names = [f"class {k}" for k in range(100)]
+    figure = plots.matrix(np.random.default_rng(0).random((100, 100)), names, names)
+    axis = figure.axes[0]
+    assert not texts(axis) and max(figure.get_size_inches()) < 14
+    for ticks in (axis.get_xticks(), axis.get_yticks()):
+        assert ticks[0] == 0 and 20 <= len(ticks) <= 41
+    shown = {round(t.get_position()[1]): t.get_text() for t in axis.get_yticklabels()}
+    assert drawn(figure) and all(label == names[k] for k, label in shown.items())
 
 
 def test_gains_are_coloured_by_what_the_interval_allows():
@@ -78,6 +239,119 @@ def test_learning_curves():
     assert right.lines[1].get_xydata().tolist() == [[1, 0.1], [2, 0.3]]
 
 
+def test_learning_curves_of_no_one_and_many_epochs():
+    for epochs in (0, 1, 300):
+        keys = ("loss", "val_loss", "accuracy", "val_accuracy") if epochs else ()
+        figure = plots.learning_curves({k: np.linspace(0, 1, epochs) for k in keys})
+        assert drawn(figure)
+        ticks = figure.axes[0].get_xticks()
+        assert len(ticks) < 15 and (ticks == ticks.round()).all()
+        assert [len(line.get_xdata()) for line in figure.axes[0].lines] == [epochs] * 2
+
+
+def test_figures_of_nothing_are_drawn():
+    none = np.zeros((0, 3))
+    drawn(plots.gains({}))
+    drawn(plots.gains({"a": (np.nan,) * 3}))
+    drawn(plots.followed([], none, none, none.astype(bool), [], []))
+    drawn(plots.trade_off([], [], []))
+    drawn(plots.reliability_diagrams({}))
+    drawn(plots.reliability_diagrams({"a": {}}))
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 12, 100])
+def test_explained_shows_the_likeliest_classes_and_the_right_one(n_classes):
+    probs = np.tile(np.linspace(2, 1, n_classes), (3, 1)) / np.linspace(2, 1, n_classes).sum()
+    names = [f"c{k}" for k in range(n_classes)]
+    weights, views = np.array([0.5, 0.5, 0]), ["flip left right", "b", "c"]
+    right = n_classes - 1
+    figure = plots.explained(np.zeros((3, 4, 6, 1)), views, probs, weights, names, right)
+    outcome = figure.axes[-1]
+    labels = [label.get_text() for label in outcome.get_xticklabels()]
+    expected = names if n_classes <= 12 else [*names[:11], names[99]]
+    assert drawn(figure) and labels == expected
+    heights = [bar.get_height() for bar in outcome.patches]
+    np.testing.assert_allclose(heights, probs[0, [names.index(label) for label in expected]])
+    assert [bar.get_facecolor()[:3] for bar in outcome.patches].count(
+        matplotlib.colors.to_rgb("C0")
+    ) == 1
+
+
+# Names
+
+
+def test_names_stay_as_they_are_in_every_figure():
+    """No mathematics: matplotlib would set $a$ in italics and stop at $$."""
+    change = metrics.PairedComparison(100, 0.5, 0.6, 0.1, 0.05, 0.15, 12, 2, 0.01)
+    names, n = NAMES[:-1], len(NAMES) - 1
+    views, probs = np.zeros((n, 4, 4, 3)), np.eye(n)
+    bins = {"confidence": [0.5], "accuracy": [0.5]}
+    for name, figure in {
+        "image_grid": plots.image_grid(views, names, columns=n, row_labels=[names[0]], note="$a$"),
+        "matrix": plots.matrix(probs, names, names, value_name="$a$"),
+        "gains": plots.gains({name: change for name in names}),
+        "two_views": plots.two_views(views[0], probs[:2], names, top=n),
+        "explained": plots.explained(views, names, probs, np.ones(n) / n, names, 0, top=n),
+        "reliability": plots.reliability_diagrams({"$$": {name: bins for name in names}}),
+    }.items():
+        assert drawn(figure)
+        found = [t for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
+        assert {*names} <= {t.get_text().split("\n")[0] for t in found}, name
+        assert not any(t.get_parse_math() for t in found if t.get_text() in names)
+
+
+def test_powers_of_ten_stay_mathematics():
+    figure, axis = matplotlib.pyplot.subplots()
+    axis.plot([1, 1000], [1, 2], label="$a$")
+    axis.set(xscale="log", title="$b$")
+    axis.legend()
+    assert drawn(plots.noted(figure, ""))
+    labels = [label for label in axis.get_xticklabels() if label.get_text()]
+    assert labels and all("mathdefault" in t.get_text() and t.get_parse_math() for t in labels)
+    assert not axis.title.get_parse_math() and not axis.legend_.get_texts()[0].get_parse_math()
+
+
+def test_signs_without_a_font_are_spelled_out(few_fonts, caplog):
+    """A syllable by its sound, an emoji by its name, an ideograph by its number."""
+    for name, expected in {
+        "사진": "sajin",
+        "犬": "[U+72AC]",
+        "🐶 dog": "(dog face) dog",
+        "👨\u200d👩": "(man)(woman)",
+        "ñ ß – →": "ñ ß – →",
+        "a\tb\r": "a b ",
+        "caf\udce9": r"caf\udce9",
+        "two\nlines": "two\nlines",
+    }.items():
+        assert plots.spelled(name) == plots.spelled(plots.spelled(name)) == expected
+        figure = plots.image_grid(np.zeros((1, 4, 4, 3)), [name], columns=1, row_labels=[name])
+        assert drawn(figure) and texts(figure.axes[0])[0][1] == expected
+        assert figure.axes[0].get_yticklabels()[0].get_text() == expected
+    figure, axis = matplotlib.pyplot.subplots()
+    axis.bar(["사", "$b"], [1, 2])  # a notebook's own, with names as categories
+    assert drawn(plots.noted(figure, "犬"))
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["sa", "$b"]
+    assert figure.get_supxlabel() == "[U+72AC]" and not caplog.records
+
+
+def test_signs_of_another_installed_font_are_drawn_with_it(few_fonts, caplog):
+    figure = plots.gains({"Ⓐ": (0, -1, 1)})  # DejaVu Sans lacks it, STIX has it
+    label = figure.axes[0].get_yticklabels()[0]
+    assert label.get_text() == "Ⓐ" and label.get_fontfamily()[-1] == "STIXGeneral"
+    assert drawn(figure) and not caplog.records
+
+
+def test_long_names_are_cut():
+    name = "supercalifragilistic" * 5
+    figure = plots.matrix(np.eye(2), [name, "b"], ["c", name])
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == [name[:23] + "…", "b"]
+    figure = plots.gains({name: (0, -1, 1)})
+    assert figure.axes[0].get_yticklabels()[0].get_text() == name[:47] + "…"
+    figure = plots.image_grid(np.zeros((1, 4, 4, 3)), [f"{name}\nb"], columns=1)
+    assert drawn(figure) and texts(figure.axes[0])[0][1] == name[:15] + "…\nb"
+
+
 def test_gains_take_plain_intervals_too():
     figure = plots.gains({"fog": (0.07, 0.04, 0.1), "snow": (-0.01, -0.02, 0.0)})
     lines = [line.get_xdata() for line in figure.axes[0].lines[:2]]
@@ -87,8 +361,11 @@ def test_gains_take_plain_intervals_too():
 
 
 def test_titles_may_stand_over_the_first_row_alone():
-    figure = plots.image_grid(np.zeros((4, 2, 2, 3)), ["a", "b"], columns=2)
-    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "", ""]
+    figure = plots.image_grid(np.zeros((4, 18, 18, 3)), ["a", "b"], columns=2)
+    grid, shown = figure.axes[0].images[0].get_array(), texts(figure.axes[0])
+    assert [title for _, title in shown] == ["a", "b"] and all(y < 10 for (_, y), _ in shown)
+    below = np.flatnonzero((grid[:, 0] == 0).all(axis=-1))
+    assert below[-1] - below[0] == 2 * 18  # a gap of one, no room for titles between the rows
 
 
 def test_followed_puts_every_view_where_its_score_and_loss_are():
