@@ -194,6 +194,14 @@ def test_photographic_views_are_pillows(name, shape):
     assert np.abs(difference).mean() <= 0.6
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 32, 3), (32, 1, 3), (2, 2, 3), (2, 9, 3)])
+def test_sharpness_of_an_image_without_an_inside_is_pillows(shape):
+    images = noise(shape)
+    by_pillow = [np.asarray(ImageEnhance.Sharpness(Image.fromarray(i)).enhance(3)) for i in images]
+    np.testing.assert_array_equal(by_pillow, images)
+    np.testing.assert_array_equal(apply(v.Sharpness(3), unit(images)), unit(np.stack(by_pillow)))
+
+
 def test_autocontrast_leaves_a_flat_channel_alone():
     images = unit(noise())
     images[..., 1] = 0.25
@@ -388,6 +396,27 @@ def test_flips_times_quarter_turns_are_refused():
     turns = [v.Rotate(degrees) for degrees in (0, 90, 180, 270)]
     with pytest.raises(ValueError, match="give the same image"):
         v.check_views([v.Compose((flip, turn)) for flip in flips for turn in turns])
+
+
+@pytest.mark.parametrize(
+    ("shape", "lost"), [((64, 40, 3), 24 / 64), ((40, 64, 1), 24 / 64), ((60, 80, 3), 20 / 80)]
+)
+def test_a_quarter_turn_of_a_picture_that_is_not_square_is_refused(shape, lost):
+    """It shows a square of the shorter side: the rest of the longer one is lost."""
+    for turned in (v.Rotate(90), v.Rotate(-90), v.Compose((v.HorizontalFlip(), v.Rotate(270)))):
+        assert (turned.views[1] if isinstance(turned, v.Compose) else turned).lost(
+            *shape[:2]
+        ) == pytest.approx(lost)
+        with pytest.raises(ValueError, match=rf"turns {lost:.0%} of an image of {shape[0]} x"):
+            v.check_views((v.Identity(), turned), shape)
+        v.check_views((v.Identity(), turned), (40, 40, 3))
+
+
+@pytest.mark.parametrize("name", ["FLIP", "SHIFT_SIX", "FIVE_CROP", "TEN_CROP", "TWELVE_FLIP"])
+@pytest.mark.parametrize("shape", [(64, 40, 3), (40, 64, 3), (31, 33, 3), (54, 96, 3)])
+def test_named_sets_suit_pictures_that_are_not_square(name, shape):
+    assert v.check_views(getattr(v, name), shape) == getattr(v, name)
+    v.check_views((v.Identity(), v.Rotate(180), v.Rotate(5), v.Rotate(-30)), shape)
 
 
 def test_near_twins_pass():
