@@ -10,6 +10,7 @@ import shutil
 import struct
 import tarfile
 import urllib.error
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -17,8 +18,9 @@ from threading import Barrier
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.model_selection import train_test_split
 
-from tta_helpers import data
+from tta_helpers import class_folders, data
 from tta_helpers.data import DataError, load_dataset, train_validation_split
 
 REAL, REAL_CACHE = os.environ.get("CIFAR10_DIR"), os.environ.get("TTA_CACHE")
@@ -46,9 +48,9 @@ def alone(monkeypatch, tmp_path):
 
 
 def small_sample(progress=None):
-    images = random_images(30, 32, 32, 3)
-    labels = np.arange(30) % 10
-    return images[:20], labels[:20], images[20:], labels[20:]
+    images = random_images(40, 32, 32, 3)
+    labels = np.arange(40) % 10
+    return images[:30], labels[:30], images[30:], labels[30:]
 
 
 class Python2Pickler(pickle._Pickler):
@@ -71,15 +73,16 @@ def python3_dumps(value):
     return pickle.dumps(value, protocol=4)
 
 
-def official_batch(n=3, seed=0):
-    labels = [(i + seed) % 10 for i in range(n)]
+def official_batch(n=6, seed=0):
+    labels = [(n * seed + i) % 10 for i in range(n)]
     return {b"batch_label": b"batch", b"labels": labels, b"data": random_images(n, 3072, seed=seed)}
 
 
 def write_batches(folder, dumps=python2_dumps):
     folder.mkdir(parents=True)
     for seed, name in enumerate([*TRAIN_FILES, "test_batch"]):
-        (folder / name).write_bytes(dumps(official_batch(seed=seed)))
+        # Five times 6 training images and 10 test images: 3 and 1 of each class.
+        (folder / name).write_bytes(dumps(official_batch(10 if seed == 5 else 6, seed)))
     meta = {b"label_names": [name.encode() for name in TEN], b"num_vis": 3072}
     (folder / "batches.meta").write_bytes(dumps(meta))
     return folder
@@ -90,7 +93,7 @@ def batches(tmp_path):
     return write_batches(tmp_path / "cifar-10-batches-py")
 
 
-def write_images(root, splits=("train", "test"), classes=("cat", "dog"), n=2, shape=(8, 8, 3)):
+def write_images(root, splits=("train", "test"), classes=("cat", "dog"), n=3, shape=(8, 8, 3)):
     """Write distinct PNG files and return their pixels by path inside `root`."""
     written = {}
     for split in splits:
@@ -119,24 +122,24 @@ def caches(tmp_path):
 @pytest.mark.parametrize("dumps", [python2_dumps, python3_dumps])
 def test_batches_keep_rows_columns_and_channels_apart(tmp_path, dumps):
     folder = write_batches(tmp_path / "b", dumps)
-    rows = np.zeros((1, 3072), np.uint8)
+    rows = np.zeros((10, 3072), np.uint8)
     rows[0, 5 * 32 + 7] = 200  # red, row 5, column 7
     rows[0, 1024 + 31] = 150  # green, top right corner
     rows[0, 2048 + 31 * 32] = 100  # blue, bottom left corner
-    (folder / "test_batch").write_bytes(dumps({b"data": rows, b"labels": [8]}))
+    (folder / "test_batch").write_bytes(dumps({b"data": rows, b"labels": [8, *range(8), 9]}))
 
     loaded = load_dataset(source=folder)
 
     image = loaded.test_images[0]
     assert [image[5, 7, 0], image[0, 31, 1], image[31, 0, 2]] == [200, 150, 100]
     assert np.count_nonzero(image) == 3
-    assert loaded.test_labels.tolist() == [8]
-    assert loaded.train_labels.tolist() == [0, 1, 2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 5, 6]
-    assert loaded.train_images.shape == (15, 32, 32, 3)
+    assert loaded.test_labels.tolist() == [8, 0, 1, 2, 3, 4, 5, 6, 7, 9]
+    assert loaded.train_labels.tolist() == [*range(10), *range(10), *range(10)]
+    assert loaded.train_images.shape == (30, 32, 32, 3)
     assert loaded.class_names == tuple(TEN)
     assert loaded.name == "cifar10-batches"
     assert loaded.provenance == (
-        "CIFAR-10, official batches, 15 of 50,000 training and 1 of 10,000 test images: "
+        "CIFAR-10, official batches, 30 of 50,000 training and 10 of 10,000 test images: "
         "the folder given as source."
     )
 
@@ -145,16 +148,17 @@ def test_batches_of_cifar100_use_the_fine_labels(tmp_path):
     folder = tmp_path / "cifar-100-python"
     folder.mkdir()
     names = [f"class {i}".encode() for i in range(100)]
-    content = {b"data": random_images(2, 3072), b"fine_labels": [99, 0], b"coarse_labels": [1, 2]}
+    fine = [99 - i % 100 for i in range(300)]
+    content = {b"data": random_images(300, 3072), b"fine_labels": fine, b"coarse_labels": [1] * 300}
     for name in ("train", "test"):
         (folder / name).write_bytes(python2_dumps(content))
     (folder / "meta").write_bytes(
         python2_dumps({b"fine_label_names": names, b"coarse_label_names": [b"x"] * 20})
     )
     loaded = load_dataset("cifar100", source=folder)
-    assert loaded.train_labels.tolist() == [99, 0]
+    assert loaded.train_labels.tolist() == fine
     assert loaded.class_names[99] == "class 99"
-    assert loaded.provenance.startswith("CIFAR-100, official batches, 2 of 50,000")
+    assert loaded.provenance.startswith("CIFAR-100, official batches, 300 of 50,000")
     with pytest.raises(DataError, match="CIFAR-10 has 10 classes, but 100 are in CIFAR-100"):
         load_dataset("cifar10", source=folder)
 
@@ -195,6 +199,8 @@ def test_missing_batch_names_the_file(batches):
         ({b"data": random_images(2, 3072), b"labels": [1, 10]}, "label 10 is not from 0 to 9"),
         ({b"data": random_images(2, 3072), b"labels": [-1, 1]}, "label -1 is not from 0 to 9"),
         ({b"data": random_images(2, 3072), b"labels": [1, 2.5]}, "label 2.5"),
+        ({b"data": random_images(2, 3072), b"labels": [1, 2.0]}, "label 2.0"),
+        ({b"data": random_images(2, 3072), b"labels": [65281, 1]}, "label 65281 is not from 0"),
         ([1, 2], "TypeError"),
     ],
 )
@@ -209,6 +215,25 @@ def test_tampered_class_names(batches, names):
     (batches / "batches.meta").write_bytes(python3_dumps({b"label_names": names}))
     with pytest.raises(DataError, match=r"batches.meta .*does not name 10 classes"):
         load_dataset(source=batches)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"", b" ", b".", b"..", b"../../x", b"a/b", b"a\\b", b"a\0", b"a\nb", b"truck", b"\xe9\0"],
+)
+def test_class_names_that_are_no_names(batches, name):
+    names = [name, *(name.encode() for name in TEN[1:])]
+    (batches / "batches.meta").write_bytes(python2_dumps({b"label_names": names}))
+    with pytest.raises(
+        DataError, match=r"batches.meta .*(no name for a class|two classes are call)"
+    ):
+        load_dataset(source=batches)
+
+
+def test_class_names_that_are_no_utf8(batches):
+    names = [b"caf\xe9", "犬".encode(), *(name.encode() for name in TEN[2:])]
+    (batches / "batches.meta").write_bytes(python3_dumps({b"label_names": names}))
+    assert load_dataset(source=batches).class_names[:3] == ("caf\ufffd", "犬", "bird")
 
 
 class Hostile:
@@ -273,10 +298,10 @@ def test_every_kind_of_image_becomes_rgb(tmp_path, recwarn):
         "e.jpeg": rgb.convert("L"),
         "f.png": rgb.convert("1"),
     }
-    for split in ("train", "test"):
-        (tmp_path / split / "only").mkdir(parents=True)
+    for folder in ("train/a", "train/b", "test/a", "test/b"):
+        (tmp_path / folder).mkdir(parents=True)
         for name, image in files.items():
-            image.save(tmp_path / split / "only" / name)
+            image.save(tmp_path / folder / name)
 
     loaded = load_dataset(source=tmp_path)
 
@@ -287,7 +312,7 @@ def test_every_kind_of_image_becomes_rgb(tmp_path, recwarn):
     colours = np.array(palette.getpalette()).reshape(-1, 3)
     np.testing.assert_array_equal(images[2], colours[np.asarray(palette)])
     for i, name in (3, "d.JPG"), (4, "e.jpeg"):
-        decoded = np.asarray(Image.open(tmp_path / "test" / "only" / name))
+        decoded = np.asarray(Image.open(tmp_path / "test" / "a" / name))
         np.testing.assert_array_equal(images[i], decoded if i == 3 else np.stack([decoded] * 3, -1))
     assert set(np.unique(images[5])) == {0, 255}
     assert "(JPEG and PNG)" in loaded.provenance
@@ -298,28 +323,31 @@ def test_image_size_resizes_as_pillow_does(tmp_path):
     written = write_images(tmp_path / "pets", splits=["train"], shape=(40, 24, 3))
     written |= write_images(tmp_path / "pets", splits=["test"], shape=(10, 16, 3))
     loaded = load_dataset(source=tmp_path / "pets", image_size=20)
-    pairs = {"train/cat/00.png": loaded.train_images[0], "test/dog/01.png": loaded.test_images[3]}
+    pairs = {"train/cat/00.png": loaded.train_images[0], "test/dog/01.png": loaded.test_images[4]}
     for path, image in pairs.items():
         expected = Image.fromarray(written[path]).resize((20, 20), Image.BICUBIC)
         np.testing.assert_array_equal(image, np.asarray(expected))
 
 
-@pytest.mark.parametrize("image_size", [0, -3, 32.0, "32", True])
+@pytest.mark.parametrize(
+    "image_size", [0, -3, 32.0, "32", True, (8,), (8, 0), (8, 8, 3), "ab", [8, True], ()]
+)
 def test_bad_image_size(folder, image_size):
-    with pytest.raises(DataError, match=f"positive whole number of pixels, not {image_size!r}"):
+    refused = re.escape(f"(height, width) as two of them, not {image_size!r}")
+    with pytest.raises(DataError, match=f"image_size must be a positive whole number.*{refused}"):
         load_dataset(source=folder, image_size=image_size)
 
 
 def test_images_of_two_sizes_need_image_size(folder):
     Image.new("RGB", (9, 8)).save(folder / "test" / "dog" / "01.png")
-    with pytest.raises(DataError, match=r"dog.01.png is 9x8 pixels.*image_size="):
+    with pytest.raises(DataError, match=r"dog.01.png is 8x9 pixels \(height.*image_size="):
         load_dataset(source=folder)
-    assert load_dataset(source=folder, image_size=8).test_images.shape == (4, 8, 8, 3)
+    assert load_dataset(source=folder, image_size=8).test_images.shape == (6, 8, 8, 3)
 
 
 def test_empty_class_folder(folder):
     (folder / "train" / "emu").mkdir()
-    with pytest.raises(DataError, match="emu is empty: add images or remove"):
+    with pytest.raises(DataError, match=r"no picture in .*emu: add images or remove"):
         load_dataset(source=folder)
 
 
@@ -336,33 +364,465 @@ def test_train_and_test_classes_that_differ(folder):
         load_dataset(source=folder)
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "photo.webp", "folder.png/x"])
-def test_what_is_no_image_file_in_a_class_folder(folder, name):
-    stray = folder / "train" / "cat" / name
-    stray.parent.mkdir(exist_ok=True)
-    stray.touch()
-    name = name.removesuffix("/x")
-    with pytest.raises(DataError, match=f"{name} is no PNG or JPEG file: convert it or move"):
+SYSTEM_FILES = [
+    ".DS_Store",
+    "train/.DS_Store",
+    "train/cat/.DS_Store",
+    "train/cat/._00.png",
+    "train/cat/.ipynb_checkpoints/00-checkpoint.png",
+    "test/dog/Thumbs.db",
+    "test/desktop.ini",
+    "test/dog/Desktop.ini",
+    "train/Icon\r",
+    "__MACOSX/._train",
+    "train/__MACOSX/._cat",
+    "train/@eaDir/00.png",
+    "test/cat/@eaDir/00.png@SYNO.png",
+    "train/$RECYCLE.BIN/x.png",
+]
+
+
+@pytest.mark.parametrize("name", SYSTEM_FILES)
+def test_files_of_the_system_are_passed_over(folder, name):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("x")
+    loaded = load_dataset(source=folder)
+    assert loaded.class_names == ("cat", "dog")
+    assert (len(loaded.train_images), len(loaded.test_images)) == (6, 6)
+    assert "passed over" not in loaded.provenance
+
+
+def test_other_files_are_passed_over_and_counted(folder):
+    (folder / "labels.csv").touch()  # beside train and test: not looked at
+    (folder / "train" / "cat" / "notes.txt").touch()
+    assert "6 test images, 1 other file passed over:" in load_dataset(source=folder).provenance
+    for name in ("train/labels.csv", "test/dog/README.md"):
+        (folder / name).touch()
+    loaded = load_dataset(source=folder)
+    assert "6 test images, 3 other files passed over:" in loaded.provenance
+    assert len(loaded.train_images) == 6
+
+
+def test_folders_and_broken_links_in_a_class_folder_are_named(folder):
+    (folder / "train" / "cat" / "more.png").mkdir()
+    (folder / "train" / "dog" / "gone.png").symlink_to("nowhere")
+    with pytest.raises(
+        DataError, match=r"cat.more\.png, .*dog.gone\.png: no file, .* move it away"
+    ):
+        load_dataset(source=folder)
+    (folder / "train" / "cat" / "more.png").rmdir()
+    (folder / "train" / "dog" / "gone.png").unlink()
+    (folder / "test" / "dog" / "ring.png").symlink_to("ring.png")
+    with pytest.raises(DataError, match=r"test cannot be read .*ring\.png.*correct its perm"):
         load_dataset(source=folder)
 
 
-def break_image(path, how):
-    pixels = random_images(8, 8)
-    if how == "truncated":
-        path.write_bytes(path.read_bytes()[:-60])
-    elif how == "noise":
-        path.write_bytes(pixels.tobytes())
-    elif how == "other format":
-        Image.fromarray(pixels).save(path, format="GIF")
+FILE_FORMATS = {
+    "a.png": {},
+    "b.PNG": {},
+    "c.bmp": {},
+    "d.tiff": {},
+    "e.webp": {"lossless": True},
+    "f.gif": {},
+    "g.jpg": {"format": "PNG"},
+    "h.JPEG": {"format": "GIF"},
+    "i.png": {"format": "WEBP", "lossless": True},
+    "j.jfif": {"format": "TIFF", "compression": "tiff_lzw"},
+    "k.heic": {"format": "BMP"},
+}
+
+
+def test_pictures_are_read_by_content_whatever_their_ending(folder):
+    pixels = random_images(8, 8, 3) // 64 * 64  # at most 64 colours, which a GIF holds exactly
+    for name, options in FILE_FORMATS.items():
+        image = Image.fromarray(pixels)
+        if "GIF" in (options.get("format"), name[2:].upper()):
+            image = image.quantize(256, dither=Image.Dither.NONE)
+            np.testing.assert_array_equal(image.convert("RGB"), pixels)
+        image.save(folder / "test" / "cat" / name, **options)
+    for name in ("l.jpg", "m.jpe", "n.jfif"):
+        Image.fromarray(pixels).save(folder / "test" / "cat" / name, "JPEG")
+    jpeg = np.asarray(Image.open(folder / "test" / "cat" / "l.jpg"))
+
+    loaded = load_dataset(source=folder)
+
+    expected = [pixels] * len(FILE_FORMATS) + [jpeg] * 3
+    np.testing.assert_array_equal(loaded.test_images[3:17], expected)
+    assert "(BMP and GIF and JPEG and PNG and TIFF and WEBP)" in loaded.provenance
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 12] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "emptied": (lambda path: path.write_bytes(b""), "it is empty"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-60]), "[Tt]runcated"),
+    "without its end": (lambda path: path.write_bytes(path.read_bytes()[:-12]), "truncated"),
+    "noise": (
+        lambda path: path.write_bytes(bytes(random_images(99))),
+        "its content is none of PNG",
+    ),
+    "a page": (
+        lambda path: path.write_text("<html>404</html>"),
+        "its content is none of PNG, JPEG",
+    ),
+    "another format": (lambda path: Image.open(path).save(path, "ICO"), "its content is none of"),
+    "one bit": (flip_a_byte, "broken PNG file"),
+    "a JPEG cut": (
+        lambda path: (
+            Image.fromarray(random_images(64, 64, 3)).save(path, "JPEG"),
+            path.write_bytes(path.read_bytes()[:900]),
+        ),
+        "truncated",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_file_is_named_with_the_reason(folder, how):
+    damage, reason = DAMAGE[how]
+    damage(folder / "test" / "cat" / "01.png")
+    expected = (
+        rf"cat.01\.png cannot be decoded: [^/]*{reason}[^/]*\. Replace or remove it, or leave"
+    )
+    with pytest.raises(DataError, match=expected):
+        load_dataset(source=folder)
+
+
+def test_all_damaged_files_are_named_in_one_message(tmp_path):
+    write_images(tmp_path / "pets", n=4)
+    files = sorted((tmp_path / "pets").glob("t*/*/0[13].png"))
+    for path in files[:3]:
+        path.write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        load_dataset(source=tmp_path / "pets")
+    assert all(str(path) in str(caught.value) for path in files[:3])
+    assert "Replace or remove them, or leave them out with skip_damaged=True" in str(caught.value)
+    for path in files[3:]:
+        path.write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        load_dataset(source=tmp_path / "pets")
+    assert sum(str(path) in str(caught.value) for path in files) == 5
+    assert "; and 3 more. Replace or remove them" in str(caught.value)
+
+
+def test_damaged_files_are_left_out_on_request_and_counted(tmp_path):
+    written = write_images(tmp_path / "pets", n=4)
+    for name in ("train/cat/01.png", "test/dog/03.png"):
+        (tmp_path / "pets" / name).write_bytes(b"no picture")
+        del written[name]
+    loaded = load_dataset(source=tmp_path / "pets", skip_damaged=True)
+    for split in ("train", "test"):
+        expected = [pixels for name, pixels in written.items() if name.startswith(split)]
+        np.testing.assert_array_equal(getattr(loaded, f"{split}_images"), expected)
+    assert loaded.train_labels.tolist() == [0, 0, 0, 1, 1, 1, 1]
+    assert loaded.test_labels.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert "7 training and 7 test images, 2 unreadable files left out:" in loaded.provenance
+    with pytest.raises(DataError, match="skip_damaged=True"):  # the cache does not stand in
+        load_dataset(source=tmp_path / "pets")
+
+
+def test_what_is_left_without_damaged_files_must_still_do(folder):
+    (folder / "train" / "dog" / "02.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"needs 3 or more images to train, and 'dog' has 2; add"):
+        load_dataset(source=folder, skip_damaged=True)
+    for path in folder.glob("*/*/*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"cannot be decoded: it is empty.*and 7 more"):
+        load_dataset(source=folder, skip_damaged=True)
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "PNG", "TIFF", "WEBP"])
+def test_a_file_of_several_pictures_is_refused(folder, image_format):
+    pages = [Image.fromarray(random_images(8, 8, 3, seed=seed)) for seed in range(3)]
+    path = folder / "train" / "cat" / "01.png"
+    pages[0].save(path, image_format, save_all=True, append_images=pages[1:])
+    with pytest.raises(DataError, match=r"cat.01\.png cannot be decoded: it holds 3 pictures"):
+        load_dataset(source=folder)
+
+
+def test_of_a_telephones_mpo_the_photograph_is_read(folder):
+    photo, preview = (Image.fromarray(random_images(8, 8, 3, seed=seed)) for seed in (1, 2))
+    path = folder / "train" / "cat" / "00.jpg"
+    photo.save(path, "MPO", save_all=True, append_images=[preview])
+    photo.save(folder / "alone.jpg")
+    loaded = load_dataset(source=folder)
+    np.testing.assert_array_equal(loaded.train_images[0], Image.open(path).convert("RGB"))
+    np.testing.assert_array_equal(loaded.train_images[0], Image.open(folder / "alone.jpg"))
+    assert "(JPEG and PNG)" in loaded.provenance
+
+
+def png_of_16_bits(path, array):
+    """Write uint16 (h, w) or (h, w, 3): Pillow cannot write colours of 16 bits."""
+
+    def chunk(kind, content):
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    height, width = array.shape[:2]
+    head = struct.pack(">IIBBBBB", width, height, 16, 2 if array.ndim == 3 else 0, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+
+
+def tiff_of_16_bits(path, array):
+    """Write uint16 (h, w, 3) as an uncompressed little-endian TIFF."""
+    height, width, _ = array.shape
+    pixels = array.astype("<u2").tobytes()
+    bits, strip = 8 + 2 + 9 * 12 + 4, 8 + 2 + 9 * 12 + 4 + 6
+    tags = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, bits), (259, 3, 1, 1)]
+    tags += [(262, 3, 1, 2), (273, 4, 1, strip), (277, 3, 1, 3), (278, 3, 1, height)]
+    tags += [(279, 4, 1, len(pixels))]
+    directory = struct.pack("<H", 9) + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    start = b"II*\0" + struct.pack("<I", 8) + directory + bytes(4)
+    path.write_bytes(start + struct.pack("<HHH", 16, 16, 16) + pixels)
+
+
+@pytest.mark.parametrize("kind", ["grey PNG", "PNG", "grey TIFF", "TIFF", "float TIFF"])
+def test_16_bits_are_refused_by_name_and_never_cut(folder, kind):
+    path = folder / "train" / "cat" / "01.png"
+    deep = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint16)
+    if kind.startswith("grey"):
+        deep = deep[..., 0]
+    if kind == "TIFF":
+        tiff_of_16_bits(path, deep)
+        assert np.asarray(Image.open(path)).max() == 0  # Pillow does read it, and cuts it
+    elif "PNG" in kind:
+        png_of_16_bits(path, deep)
+        assert np.asarray(Image.open(path)).max() in (0, deep.max())
     else:
-        Image.fromarray(pixels.astype(np.uint16) * 256).save(path)
-
-
-@pytest.mark.parametrize("how", ["truncated", "noise", "other format", "16 bits"])
-def test_image_that_does_not_decode(folder, how):
-    break_image(folder / "test" / "cat" / "01.png", how)
-    with pytest.raises(DataError, match=r"cat.01.png cannot be decoded.*Replace or remove it"):
+        dtype = "float32" if kind.startswith("float") else "uint16"
+        Image.fromarray(deep[..., 0].astype(dtype) if deep.ndim == 3 else deep).save(path, "TIFF")
+    with pytest.raises(DataError, match=r"cat.01\.png cannot be .* more than 8 bits a channel"):
         load_dataset(source=folder)
+
+
+# Where the first row and the first column of the stored picture are seen: the table under
+# "Orientation" in the EXIF standard (CIPA DC-008).
+SEEN = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+
+
+def stood_upright(stored, orientation):
+    row, column = SEEN[orientation]
+    if row in ("left", "right"):  # rows are seen as columns
+        stored = stored.transpose(1, 0, 2)
+    if "bottom" in (row, column):
+        stored = stored[::-1]
+    return stored[:, ::-1] if "right" in (row, column) else stored
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "TIFF", "WEBP", "MPO"])
+def test_photographs_are_turned_upright(tmp_path, image_format):
+    write_images(tmp_path / "pets", classes=("cat", "dog"), shape=(16, 24, 3))
+    expected = []
+    for orientation, (row, _) in SEEN.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        shape = (24, 16, 3) if row in ("left", "right") else (16, 24, 3)
+        stored = random_images(*shape, seed=orientation)
+        path = tmp_path / "pets" / "test" / "cat" / f"1{orientation}.jpg"
+        options = {"WEBP": {"lossless": True}, "MPO": {"save_all": True}}.get(image_format, {})
+        image = Image.fromarray(stored)
+        if image_format == "MPO":
+            options["append_images"] = [image]
+        image.save(path, image_format, exif=exif, **options)
+        if image_format in ("JPEG", "MPO"):
+            stored = np.asarray(Image.open(path))  # as it is stored: Pillow does not turn a JPEG
+            assert stored.shape == shape
+        expected.append(stood_upright(stored, orientation))
+    # They have one size once they are upright, so no image_size is needed.
+    loaded = load_dataset(source=tmp_path / "pets")
+    np.testing.assert_array_equal(loaded.test_images[3:11], expected)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\0\0\0"])
+def test_damaged_metadata_do_not_stop_a_good_picture(folder, exif, recwarn):
+    path = folder / "test" / "cat" / "00.jpg"
+    Image.fromarray(random_images(8, 8, 3)).save(path, exif=exif)
+    recwarn.clear()  # Pillow warned when it wrote the file
+    loaded = load_dataset(source=folder)
+    assert not recwarn.list
+    np.testing.assert_array_equal(loaded.test_images[0], Image.open(path))
+
+
+def test_a_size_that_is_not_square(folder):
+    original = load_dataset(source=folder)
+    for size in ((12, 20), [12, 20], (np.int64(12), np.uint8(20))):
+        loaded = load_dataset(source=folder, image_size=size)
+        expected = Image.fromarray(original.test_images[4]).resize((20, 12), Image.BICUBIC)
+        np.testing.assert_array_equal(loaded.test_images[4], expected)
+        assert "resized to 12x20 (height x width, bicubic, stretched):" in loaded.provenance
+    whole = load_dataset(source=folder, image_size=np.int64(12))
+    assert whole.test_images.shape == (6, 12, 12, 3)
+    assert "resized to 12x12 (bicubic):" in whole.provenance  # from 8x8: nothing is stretched
+
+
+@pytest.mark.parametrize("shape", [(20, 40), (40, 20), (33, 47), (16, 16), (200, 2)])
+@pytest.mark.parametrize("size", [(32, 32), (12, 20)])
+def test_cropping_keeps_the_proportions_as_keras_does(tmp_path, shape, size):
+    write_images(tmp_path / "pets", shape=(*shape, 3))
+    loaded = load_dataset(source=tmp_path / "pets", image_size=size, keep_aspect_ratio=True)
+    path = tmp_path / "pets" / "test" / "cat" / "01.png"
+    expected = data.keras.utils.load_img(
+        path, target_size=size, interpolation="bicubic", keep_aspect_ratio=True
+    )
+    np.testing.assert_array_equal(loaded.test_images[1], expected)
+    cropped = shape[0] * size[1] != shape[1] * size[0]
+    assert ("cropped at the centre" in loaded.provenance) == cropped
+
+
+def test_a_crop_has_one_pixel_at_least(tmp_path):
+    write_images(tmp_path / "pets", shape=(1, 50, 3))
+    loaded = load_dataset(source=tmp_path / "pets", image_size=(60, 2), keep_aspect_ratio=True)
+    assert loaded.test_images.shape == (6, 60, 2, 3)
+
+
+def test_padding_keeps_the_proportions_and_every_pixel(tmp_path):
+    written = write_images(tmp_path / "pets", shape=(20, 40, 3))
+    loaded = load_dataset(source=tmp_path / "pets", image_size=32, keep_aspect_ratio="pad")
+    whole = Image.fromarray(written["test/dog/02.png"]).resize((32, 16), Image.BICUBIC)
+    np.testing.assert_array_equal(loaded.test_images[5, 8:24], whole)
+    assert not loaded.test_images[:, :8].any()
+    assert not loaded.test_images[:, 24:].any()
+    assert "resized to 32x32 (bicubic, padded with black):" in loaded.provenance
+    stretched = load_dataset(source=tmp_path / "pets", image_size=32)
+    assert "resized to 32x32 (bicubic, stretched):" in stretched.provenance
+
+
+def test_the_sample_and_batches_keep_their_proportions_too(batches):
+    for name, source in (("sample", None), ("folder", batches)):
+        whole = load_dataset(name, source)
+        loaded = load_dataset(name, source, image_size=(16, 32), keep_aspect_ratio=True)
+        np.testing.assert_array_equal(loaded.test_images, whole.test_images[:, 8:24])
+        assert "resized to 16x32 (height x width, bicubic, cropped" in loaded.provenance
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": 8, "keep_aspect_ratio": "crop"}, "keep_aspect_ratio is 'crop': give False"),
+        ({"image_size": 8, "keep_aspect_ratio": 1}, "keep_aspect_ratio is 1: give False"),
+        ({"keep_aspect_ratio": True}, "keep_aspect_ratio=True says how .* give image_size= too"),
+        ({"color_mode": "grey"}, "color_mode is 'grey': give 'rgb' or 'grayscale'"),
+    ],
+)
+def test_bad_options_are_refused(folder, options, message):
+    with pytest.raises(DataError, match=message):
+        load_dataset(source=folder, **options)
+
+
+def test_what_no_memory_holds_is_refused_before_decoding(monkeypatch, folder, batches):
+    monkeypatch.setattr(class_folders, "decode_image", lambda *_: pytest.fail("decoded"))
+    for source in (folder, batches):
+        with pytest.raises(
+            DataError, match=r"images of 1000000x1000000 pixels .* take .* GiB.*small"
+        ):
+            load_dataset(source=source, image_size=1_000_000)
+
+    def full(path, form):
+        raise MemoryError("Unable to allocate")
+
+    monkeypatch.setattr(class_folders, "decode_image", full)
+    with pytest.raises(DataError, match=r"do not fit in memory \(Unable to allocate\): choose"):
+        load_dataset(source=folder)
+
+
+def test_grey_pictures_stay_grey_on_request(tmp_path):
+    written = write_images(tmp_path / "scans", shape=(6, 9))
+    loaded = load_dataset(source=tmp_path / "scans", color_mode="grayscale")
+    expected = [pixels[..., None] for name, pixels in written.items() if name.startswith("test")]
+    np.testing.assert_array_equal(loaded.test_images, expected)
+    assert loaded.test_images.shape == (6, 6, 9, 1)
+    assert "6 test images, in grayscale:" in loaded.provenance
+    colours = load_dataset(source=tmp_path / "scans")  # and is not taken from the grey cache
+    np.testing.assert_array_equal(colours.test_images, np.repeat(expected, 3, axis=-1))
+    small = load_dataset(source=tmp_path / "scans", color_mode="grayscale", image_size=4)
+    resized = Image.fromarray(written["test/cat/01.png"]).resize((4, 4), Image.BICUBIC)
+    np.testing.assert_array_equal(small.test_images[1, ..., 0], resized)
+
+
+def test_colours_become_grey_by_the_luma_formula(folder, batches):
+    for name, source in (("folder", folder), ("folder", batches), ("sample", None)):
+        colours = load_dataset(name, source).test_images
+        grey = load_dataset(name, source, color_mode="grayscale").test_images
+        luma = colours @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+        assert grey.shape == (*colours.shape[:3], 1)
+        assert np.abs(grey[..., 0] - luma).max() < 0.51  # rounded to whole numbers
+
+
+def test_names_in_any_script_are_kept(tmp_path):
+    root = tmp_path / "naïve фото $1 | <b>"
+    classes = ("chat noir", "犬", "$5|<i>", "🐱 ñ #1")
+    write_images(root, classes=classes)
+    (root / "train" / "犬" / "00.png").rename(root / "train" / "犬" / "사진 – 1.PNG")
+    loaded = load_dataset(source=root)
+    assert sorted(loaded.class_names) == sorted(classes)
+    assert loaded.name == root.name
+    assert f"class folders {root.name} (PNG)" in loaded.provenance
+
+
+def test_names_that_are_no_utf8_load_and_print(tmp_path):
+    root = os.fsencode(tmp_path / "pets")
+    write_images(tmp_path / "pets")
+    for split in (b"/train", b"/test"):
+        os.rename(root + split + b"/cat", root + split + b"/caf\xe9")
+    os.rename(root + b"/train/dog/00.png", root + b"/train/dog/caf\xe9.png")
+    os.rename(root, root := os.fsencode(tmp_path) + b"/m\xfcll")
+    loaded = load_dataset(source=os.fsdecode(root))
+    assert loaded.class_names == ("caf\\xe9", "dog")
+    assert loaded.name == "m\\xfcll"
+    "".join([*loaded.class_names, loaded.provenance, loaded.label]).encode()
+    with open(root + b"/train/dog/caf\xe9.png", "wb"):
+        pass
+    with pytest.raises(DataError, match=r"dog.caf\\xe9\.png cannot be decoded: it is empty") as bad:
+        load_dataset(source=os.fsdecode(root))
+    str(bad.value).encode()
+
+
+def test_names_that_look_alike_are_one_or_refused(tmp_path):
+    composed, apart = "caf\u00e9", "cafe\u0301"  # macOS stores the second for the first
+    write_images(tmp_path / "pets", splits=["train"], classes=(apart, "dog"))
+    write_images(tmp_path / "pets", splits=["test"], classes=(composed, "dog"))
+    assert load_dataset(source=tmp_path / "pets").class_names == (composed, "dog")
+    write_images(tmp_path / "pets", splits=["train"], classes=(composed,))
+    with pytest.raises(DataError, match=r"two class folders called 'café': rename one"):
+        load_dataset(source=tmp_path / "pets")
+
+
+def test_control_characters_in_names_are_escaped(tmp_path):
+    write_images(tmp_path / "pets", classes=("a\nb", "c\x1b[31m"))
+    assert load_dataset(source=tmp_path / "pets").class_names == ("a\\nb", "c\\x1b[31m")
+
+
+def test_data_that_cannot_work_are_refused_in_one_sentence(tmp_path, batches):
+    write_images(tmp_path / "one", classes=("cat",))
+    with pytest.raises(DataError, match=r"one \(PNG\): 'cat' is the only class, .*; add a folder"):
+        load_dataset(source=tmp_path / "one")
+    write_images(tmp_path / "few", n=2)
+    few = r"needs 3 or more images to train, and 'cat' has 2, 'dog' has 2; add images, or leave"
+    with pytest.raises(DataError, match=few):
+        load_dataset(source=tmp_path / "few")
+    write_images(tmp_path / "many", classes=[f"{i:03}" for i in range(100)], n=1, shape=(2, 2))
+    with pytest.raises(DataError, match=r"'004' has 1, and 95 more; add images"):
+        load_dataset(source=tmp_path / "many")
+    content = {b"data": random_images(9, 3072), b"labels": list(range(9))}
+    (batches / "test_batch").write_bytes(python2_dumps(content))
+    with pytest.raises(DataError, match=r"needs 1 or more images to test, and 'truck' has 0"):
+        load_dataset(source=batches)
+    assert not caches(tmp_path)
 
 
 # Which source is taken.
@@ -422,7 +882,7 @@ def test_auto_falls_back_to_the_sample_and_says_why():
     loaded = load_dataset()
     assert loaded.name == "sample"
     assert loaded.provenance == (
-        "procedural sample, 20 training and 10 test images: CIFAR10_DIR is not set and CIFAR-10 "
+        "procedural sample, 30 training and 10 test images: CIFAR10_DIR is not set and CIFAR-10 "
         "could not be downloaded (Name or service not known), so the procedural sample stands in."
     )
     np.testing.assert_array_equal(loaded.test_images, small_sample()[2])
@@ -520,7 +980,7 @@ def test_archives_are_those_of_keras(name):
 
 def test_second_load_decodes_nothing_and_maps_read_only(monkeypatch, folder):
     first = load_dataset(source=folder)
-    monkeypatch.setattr(data, "_decode_image", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(class_folders, "decode_image", lambda *_: pytest.fail("decoded again"))
     second = load_dataset(source=folder)
     assert second.fingerprint == first.fingerprint
     assert isinstance(second.train_images, np.memmap)
@@ -537,6 +997,45 @@ def test_a_changed_file_is_decoded_anew(folder, tmp_path):
     assert after.test_images[0, 0, 0].tolist() == [255, 0, 0]
     assert after.fingerprint != before.fingerprint
     assert len(caches(tmp_path)) == 2
+
+
+def test_a_changed_file_is_seen_when_its_size_and_time_are_put_back(folder):
+    path = folder / "test" / "cat" / "00.png"
+    load_dataset(source=folder)
+    status, pixels = path.stat(), np.array(Image.open(path))
+    content = path.read_bytes()
+    for seed in range(1000):  # other pixels that compress to as many bytes
+        other = np.random.default_rng(seed).permutation(pixels.ravel()).reshape(pixels.shape)
+        Image.fromarray(other).save(path)
+        if path.stat().st_size == status.st_size and path.read_bytes() != content:
+            break
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    np.testing.assert_array_equal(load_dataset(source=folder).test_images[0], other)
+
+
+def test_what_was_decoded_otherwise_is_left_and_not_taken(monkeypatch, folder, tmp_path):
+    load_dataset(source=folder)
+    monkeypatch.setattr(data, "CACHE_FORMAT", data.CACHE_FORMAT + 1)
+    load_dataset(source=folder)
+    assert len(caches(tmp_path)) == 2
+    for options in ({"keep_aspect_ratio": True}, {"keep_aspect_ratio": "pad"}, {}):
+        load_dataset(source=folder, image_size=(4, 8), **options)
+    load_dataset(source=folder, image_size=(8, 4))
+    load_dataset(source=folder, color_mode="grayscale")
+    load_dataset(source=folder, skip_damaged=True)
+    assert len(caches(tmp_path)) == 8
+
+
+@pytest.mark.parametrize("label", [65281, 1, -1])
+def test_labels_changed_in_the_cache_are_noticed(folder, tmp_path, label):
+    load_dataset(source=folder)
+    [cache] = caches(tmp_path)
+    labels = np.load(cache / "train_labels.npy")
+    labels[0] = label
+    np.save(cache / "train_labels.npy", labels)
+    with pytest.raises(DataError, match=r"is damaged .*train_labels have changed.*: delete that"):
+        load_dataset(source=folder)
 
 
 def test_fingerprint_is_of_content_and_not_of_place(folder, tmp_path):
@@ -585,7 +1084,7 @@ def test_cache_of_another_version_is_an_error_and_stays(tmp_path, fault):
     [cache] = caches(tmp_path)
     meta = json.loads((cache / "meta.json").read_text())
     (cache / "meta.json").write_text(json.dumps(meta | {"format": 99}))
-    expected = "has format 99, and this version reads 1: delete that folder"
+    expected = "has format 99, and this version reads 2: delete that folder"
     with pytest.raises(DataError, match=f"{re.escape(str(cache))} {expected}"):
         load_dataset("sample")
     assert len(list(cache.iterdir())) == 5
@@ -638,10 +1137,67 @@ def test_split_refuses_a_bad_fraction(fraction):
         train_validation_split(np.arange(10) % 2, fraction)
 
 
-@pytest.mark.parametrize("labels", [[0, 0, 0, 1], [], np.arange(20) % 10])
-def test_split_refuses_too_few_images(labels):
-    with pytest.raises(DataError, match=r"cannot be split with validation_fraction=0\.1"):
+@pytest.mark.parametrize(("labels", "single"), [([0, 0, 0, 1], "1"), ([5, 3, 3, 2], "2, 5")])
+def test_split_names_the_class_with_too_few_images(labels, single):
+    message = rf"cannot be split with validation_fraction=0\.1: only one image has label {single}, "
+    with pytest.raises(DataError, match=message):
         train_validation_split(labels, 0.1)
+
+
+def test_split_of_nothing():
+    with pytest.raises(DataError, match=r"0 labels cannot be split .*there are none"):
+        train_validation_split([], 0.1)
+
+
+@pytest.mark.parametrize("counts", [[5000] * 10, [40] * 3, [300, 200, 30], [12] * 100])
+@pytest.mark.parametrize("fraction", [0.1, 0.2])
+def test_split_of_enough_images_is_scikit_learns(counts, fraction):
+    labels = np.random.default_rng(1).permutation(np.repeat(np.arange(len(counts)), counts))
+    expected = train_test_split(
+        np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=4
+    )
+    for part, rows in zip(train_validation_split(labels, fraction, 4), expected, strict=True):
+        assert part.tolist() == sorted(rows.tolist())
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction", "validation"),
+    [
+        ([2, 2], 0.1, [1, 1]),
+        ([2] * 100, 0.1, [1] * 100),
+        ([2] * 100, 0.99, [1] * 100),
+        ([2, 3], 0.9, [1, 2]),
+        ([5] * 100, 0.1, [1] * 100),  # scikit-learn: "test_size = 50 should be >= 100"
+        ([100, 2], 0.1, [10, 1]),  # 10.2 rounds up to 11, of which the small class needs one
+        ([300, 30, 6], 0.1, [30, 3, 1]),  # 33.6 rounds up to 34: 30.4, 3.0, 0.6
+        ([300, 30, 6], 0.01, [2, 1, 1]),  # 3.36 rounds up to 4
+        ([2, 100], 0.95, [1, 96]),  # 96.9 rounds up to 97
+        ([12] * 100, 0.1, None),
+        ([3] * 7, 0.2, [1] * 7),
+    ],
+)
+def test_split_leaves_each_class_on_both_sides(counts, fraction, validation):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    parts = train_validation_split(labels, fraction, seed=2)
+    assert sorted(np.concatenate(parts)) == list(range(len(labels)))
+    for part in parts:
+        assert (np.diff(part) > 0).all()
+        assert np.bincount(labels[part], minlength=len(counts)).min() >= 1
+    if validation:
+        assert np.bincount(labels[parts[1]]).tolist() == validation
+    again, other = (train_validation_split(labels, fraction, seed=s)[1] for s in (2, 3))
+    assert again.tolist() == parts[1].tolist()
+    assert other.tolist() != parts[1].tolist()
+
+
+@pytest.mark.parametrize("counts", [[3, 3], [3] * 100, [300, 30, 6], [300, 30, 3], [12] * 100])
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.2])
+def test_three_images_of_a_class_can_be_split_twice_as_notebook_04_does(counts, fraction):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    train, _ = train_validation_split(labels, fraction)
+    learn, check = train_validation_split(labels[train], 0.2)
+    for part in (learn, check):
+        assert np.bincount(labels[train][part]).min() >= 1
 
 
 # Real CIFAR-10.
@@ -667,32 +1223,94 @@ def test_real_cifar10(monkeypatch):
         assert loaded.provenance.startswith("CIFAR-10, JPEG copy, 50,000 training and 10,000 test")
 
 
+def hand_made(train, test, seed=0):
+    """Make a data set with so many images of each class, mixed; each image holds its row."""
+    arrays = []
+    for counts in (train, test):
+        labels = np.repeat(np.arange(len(counts)), counts)
+        rows = np.arange(len(labels))
+        images = np.stack([rows // 256, rows % 256, rows * 0], axis=-1)[:, None, None].astype(
+            "uint8"
+        )
+        arrays += [images, np.random.default_rng(seed).permutation(labels)]
+    names = tuple(f"class {i}" for i in range(len(train)))
+    return data.Dataset("made", *arrays, names, "made", "Made by hand.", "f00d")
+
+
+def rows_of(images):
+    return (images[:, 0, 0, 0].astype(int) * 256 + images[:, 0, 0, 1]).tolist()
+
+
 def test_take_draws_a_part_and_says_so():
-    whole = load_dataset("sample")
-    part = whole.take(12, 5, seed=3)
-    assert (len(part.train_images), len(part.test_labels)) == (12, 5)
-    for name, n in (("train", 12), ("test", 5)):  # rows of the whole, each once, in its order
-        images = getattr(whole, f"{name}_images")
-        rows = [
-            next(i for i, image in enumerate(images) if np.array_equal(image, taken))
-            for taken in getattr(part, f"{name}_images")
-        ]
+    whole = hand_made([60, 30, 30], [20, 20, 20])
+    part = whole.take(40, 12, seed=3)
+    assert np.bincount(part.train_labels).tolist() == [20, 10, 10]
+    assert np.bincount(part.test_labels).tolist() == [4, 4, 4]
+    for name, n in (("train", 40), ("test", 12)):  # rows of the whole, each once, in its order
+        rows = rows_of(getattr(part, f"{name}_images"))
         assert rows == sorted(set(rows)) and len(rows) == n
         labels = getattr(whole, f"{name}_labels")[rows]
         np.testing.assert_array_equal(getattr(part, f"{name}_labels"), labels)
-    assert "12 training images and 5 test images drawn with seed 3" in part.provenance
-    assert part.provenance.startswith(whole.provenance)
-    assert len({whole.fingerprint, part.fingerprint, whole.take(12, 5, 4).fingerprint}) == 3
-    np.testing.assert_array_equal(part.train_images, whole.take(12, 5, 3).train_images)
-    assert whole.take() is whole
+    assert part.provenance == (
+        "Made by hand. Of these, 40 training images and 12 test images drawn with seed 3, "
+        "each class in proportion."
+    )
+    prints = [d.fingerprint for d in (whole, part, whole.take(40, 12, 4), whole.take(40, 13, 3))]
+    assert len(set(prints)) == 4
+    assert rows_of(whole.take(40, 12, 3).train_images) == rows_of(part.train_images)
+    assert rows_of(whole.take(40, 12, 4).train_images) != rows_of(part.train_images)
     tested = whole.take(0, 5)
     assert tested.train_images is whole.train_images
 
 
-@pytest.mark.parametrize(("n_train", "n_test"), [(-1, 0), (21, 0), (0, 11)])
-def test_take_refuses_what_is_not_there(n_train, n_test):
-    with pytest.raises(DataError, match=r"n_\w+ is (-1|21|11): take 0 for all of the"):
-        load_dataset("sample").take(n_train, n_test)
+@pytest.mark.parametrize(
+    ("counts", "n", "expected"),
+    [
+        ([10, 10, 10], 10, [4, 3, 3]),  # 3.33 each: of equal remainders the first goes first
+        ([300, 30, 6], 56, [50, 5, 1]),  # exactly a sixth
+        ([300, 30, 6], 40, [35, 4, 1]),  # 0.71 is below 1; the other 39 are shared 35.45, 3.55
+        ([300, 30, 6], 4, [2, 1, 1]),  # 3.57, 0.36, 0.07: two classes at their least
+        ([300, 30, 6], 335, [299, 30, 6]),  # 299.1, 29.9, 5.98
+        ([7, 0, 7], 2, [1, 0, 1]),  # a class that is not there is not asked for
+        ([1, 1, 98], 3, [1, 1, 1]),
+        ([12] * 100, 400, [4] * 100),
+        ([53, 24, 23], 10, [5, 3, 2]),  # 5.3, 2.4, 2.3
+    ],
+)
+def test_take_draws_each_class_in_proportion(counts, n, expected):
+    labels = hand_made([3, 3, 3], counts).take(0, n, seed=1).test_labels
+    assert np.bincount(labels, minlength=len(counts)).tolist() == expected
+
+
+def test_take_leaves_three_training_images_of_each_class():
+    labels = hand_made([300, 30, 6], [1, 1, 1]).take(20).train_labels
+    assert np.bincount(labels).tolist() == [14, 3, 3]  # 17.86, 1.79, 0.36 without the least
+    labels = hand_made([30, 2], [1, 1]).take(5).train_labels  # all it has
+    assert np.bincount(labels).tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("n", [300, 301, 3000, np.int64(300)])
+def test_take_of_all_or_more_changes_nothing(n):
+    whole = hand_made([150, 150], [100, 50])
+    assert whole.take() is whole
+    assert whole.take(n, 150) is whole
+    part = whole.take(n, 15)
+    assert part.train_images is whole.train_images
+    assert "Of these, 15 test images drawn with seed 0, each" in part.provenance
+
+
+@pytest.mark.parametrize(
+    ("n_train", "n_test", "message"),
+    [
+        (-1, 0, r"n_train is -1: give a whole number of images, or 0 for all of the 300"),
+        (0, 2.5, r"n_test is 2\.5: give a whole number"),
+        (0, 2, r"n_test is 2, too few for 3 classes .*: give 3 or more, or 0 for all of the 30"),
+        (8, 0, r"n_train is 8, too few for 3 classes with at least 3 of each: give 9 or more"),
+    ],
+)
+def test_take_refuses_too_few(n_train, n_test, message):
+    with pytest.raises(DataError, match=message):
+        hand_made([100] * 3, [10] * 3).take(n_train, n_test)
 
 
 def test_a_folders_path_stands_for_the_folder(tmp_path):

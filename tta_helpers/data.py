@@ -9,10 +9,11 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import tarfile
 import tempfile
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,22 +25,32 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from tta_helpers import sample
+from tta_helpers.class_folders import DataError as DataError
+from tta_helpers.class_folders import (
+    Decoded,
+    Form,
+    check_room,
+    decode_class_folders,
+    form_note,
+    list_classes,
+    make_form,
+    printable,
+    some,
+    to_pixels,
+)
 from tta_helpers.progress import progress
 
 NAMES = ("auto", "cifar10", "cifar100", "sample", "folder")
 SPLITS = {"train": "training", "test": "test"}
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-CACHE_FORMAT = 1
+LEAST = {"train": 3, "test": 1}  # images of each class; validation is split off twice (notebook 04)
+CACHE_FORMAT = 2  # part of a cache's name: raise it whenever the same files are decoded otherwise
 DEFAULT_CACHE = Path(__file__).parents[1] / "data" / "cache"
 PROBE_SECONDS = 3
 LAYOUTS = (
-    "class folders (train/<class>/*.png or .jpg, and test/<class>/*), "
+    "class folders (train/<class>/* and test/<class>/*, with pictures inside), "
     "or the official batches (cifar-10-batches-py, cifar-100-python)"
 )
-
-
-class DataError(ValueError):
-    """Data that is missing, damaged or not what was asked for; the message says what to do."""
 
 
 class _NoDownload(DataError):
@@ -64,7 +75,8 @@ class Dataset:
         Short name: "cifar10", "cifar10-batches" (a part of them), "cifar10-jpeg", "sample", or the
         name of a folder.
     train_images, test_images
-        (n, height, width, 3) uint8, 0 to 255, memory-mapped read-only.
+        (n, height, width, channels) uint8, 0 to 255, memory-mapped read-only; 3 channels, or 1
+        where grayscale was asked for.
     train_labels, test_labels
         (n,) int64, read-only, indices into `class_names`.
     class_names
@@ -89,40 +101,91 @@ class Dataset:
     fingerprint: str
 
     def take(self, n_train: int = 0, n_test: int = 0, seed: int = 0) -> "Dataset":
-        """Return the data set with only so many images, drawn at random; 0 takes all.
+        """Return the data set with at most so many images, each class in proportion.
 
-        The rows that are taken keep their order. Provenance and fingerprint say that it is a part.
+        Which images of a class are taken is drawn at random; they keep their order. A class's
+        share is rounded by largest remainders and is never less than one test image and three
+        training images (or all that the class has). Provenance and fingerprint say that it is a
+        part; where all are taken, nothing changes.
+
+        Parameters
+        ----------
+        n_train, n_test
+            The most images of each split; 0, or more than there are, takes all.
+        seed
+            The same seed takes the same images.
 
         Raises
         ------
         DataError
-            If a number is negative or larger than the number of images.
+            If a number is negative, not whole, or too small for one test image and three training
+            images of each class.
         """
         arrays, taken = {}, []
         for split, n in (("train", n_train), ("test", n_test)):
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
-            if not 0 <= n <= len(labels):
+            if not isinstance(n, int | np.integer) or n < 0:
                 raise DataError(
-                    f"n_{split} is {n}: take 0 for all of the {len(labels):,} images, or a part"
+                    f"n_{split} is {n!r}: give a whole number of images, or 0 for all of the "
+                    f"{len(labels):,}"
                 )
-            if n:
-                rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:n])
+            if 0 < n < len(labels):
+                rows = _draw(labels, int(n), LEAST[split], seed, f"n_{split}")
                 images, labels = images[rows], labels[rows]
                 taken.append(f"{n:,} {SPLITS[split]} images")
             arrays |= {f"{split}_images": images, f"{split}_labels": labels}
         if not taken:
             return self
-        part = f"Of these, {' and '.join(taken)} drawn with seed {seed}."
+        part = f"Of these, {' and '.join(taken)} drawn with seed {seed}, each class in proportion."
         digest = hashlib.sha256(f"{self.fingerprint} {part}".encode()).hexdigest()
         changes = {"provenance": f"{self.provenance} {part}", "fingerprint": digest}
         return replace(self, **arrays, **changes)
 
 
+def _draw(labels: np.ndarray, n: int, least: int, seed: int, name: str) -> np.ndarray:
+    """Draw `n` rows, each class in proportion and with `least` rows or all it has, in order."""
+    counts = np.bincount(labels)
+    needed = np.minimum(counts, least)
+    if n < needed.sum():
+        raise DataError(
+            f"{name} is {n}, too few for {np.count_nonzero(counts)} classes with at least {least} "
+            f"of each: give {needed.sum():,} or more, or 0 for all of the {len(labels):,}"
+        )
+    rng = np.random.default_rng(seed)
+    shares = _in_proportion(n, counts, needed)
+    drawn = [rng.permutation(np.flatnonzero(labels == c))[:k] for c, k in enumerate(shares)]
+    return np.sort(np.concatenate(drawn))
+
+
+def _in_proportion(n: int, counts: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Share out `n` by Hamilton's method (largest remainders), no class below its `least`.
+
+    `n` must lie between the sums of `least` and `counts`, each class's `least` within its count.
+    All in whole numbers, and of equal remainders the first class goes first, so that every machine
+    shares alike.
+    """
+    shares, free = least.astype(np.int64), np.ones(len(counts), bool)
+    while True:  # a class below its least is given that, and the others share what is left
+        rest, total = n - shares[~free].sum(), counts[free].sum()
+        low = free & (rest * counts < least * total)
+        if not low.any():
+            break
+        free &= ~low
+    shares[free], remainders = np.divmod(rest * counts[free], total)
+    first = np.argsort(-remainders, kind="stable")[: n - shares.sum()]
+    shares[np.flatnonzero(free)[first]] += 1
+    return shares
+
+
 def load_dataset(
     name: str = "auto",
     source: str | os.PathLike | None = None,
-    image_size: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
     cache: str | os.PathLike | None = None,
+    *,
+    keep_aspect_ratio: bool | str = False,
+    color_mode: str = "rgb",
+    skip_damaged: bool = False,
 ) -> Dataset:
     """Load a data set by name, or from a folder.
 
@@ -138,34 +201,46 @@ def load_dataset(
         A folder to read instead. `source` and `CIFAR10_DIR` take the first layout found in the
         folder itself, then in its `images/`, then in its `cifar-10-batches-py/` or
         `cifar-100-python/`. A layout is either the official batches or class folders
-        `train/<class>/*` and `test/<class>/*` of PNG or JPEG files, in 8 bits a channel; classes
-        and files are sorted by name, grayscale and palette become RGB, alpha is dropped, and
-        EXIF orientation is not applied.
+        `train/<class>/*` and `test/<class>/*` of PNG, JPEG, GIF, WebP, BMP or TIFF files, of at
+        most 8 bits a channel and one picture each. The content counts, not the ending. Classes and
+        files are sorted by name; files of the system are passed over, and others that are no
+        pictures too, counted in the provenance. Photographs are turned upright as EXIF says.
+        Alpha is dropped: a transparent pixel shows the colour that is stored in it.
     image_size
-        Resize to this height and width in pixels with Pillow's bicubic filter, whatever the
-        aspect ratio. Without it all images must have one size.
+        Resize to this many pixels, one number for both or (height, width), with Pillow's bicubic
+        filter. Without it all images must have one size.
     cache
         Folder for decoded arrays; without it the environment variable `TTA_CACHE`, or `data/cache`
         beside the package.
+    keep_aspect_ratio
+        What `image_size` does to images of other proportions. False stretches them; True cuts out
+        the largest part in the middle, as Keras' `load_img` does; "pad" adds black at two sides.
+    color_mode
+        "rgb": three channels, whatever the file has. "grayscale": one channel, by the luma formula
+        of ITU-R 601.
+    skip_damaged
+        Leave out the files in class folders that cannot be read, and count them in the
+        provenance, instead of naming them in an error.
 
     Raises
     ------
     DataError
-        For an unknown name, a bad `image_size`, a missing or unusable folder or file, a download
-        that fails, and a cache that is damaged or of another version.
+        For an unknown name, a bad value of an argument, a missing or unusable folder or file, a
+        download that fails, data that the workbook cannot work with (one class; fewer than three
+        training images or no test image of a class), images that do not fit in memory, and a cache
+        that is damaged or of another version.
     """
-    if name not in NAMES and source is None and Path(name).is_dir():
+    if name not in NAMES and source is None and os.path.isdir(name):
         source = name
     elif name not in NAMES:
         raise DataError(
             f"unknown data set {name!r}: use one of {', '.join(NAMES)}, or name a folder as source="
         )
-    if image_size is not None and (type(image_size) is not int or image_size < 1):
-        raise DataError(f"image_size must be a positive whole number of pixels, not {image_size!r}")
+    form = make_form(image_size, keep_aspect_ratio, color_mode, skip_damaged)
     cache = Path(cache or os.environ.get("TTA_CACHE") or DEFAULT_CACHE).expanduser()
 
     def load(origin: _Origin, why: str) -> Dataset:
-        dataset = _load(origin, why, image_size, cache)
+        dataset = _load(origin, why, form, cache)
         official = OFFICIAL.get(name)
         if official and len(dataset.class_names) != official.classes:
             raise DataError(
@@ -211,7 +286,8 @@ def train_validation_split(
     labels
         (n,) integers, at least two of each class.
     validation_fraction
-        Share of rows for validation, above 0 and below 1.
+        Share of rows for validation, above 0 and below 1. Both parts get at least one row of each
+        class, so with few rows the share can be another.
     seed
         The same seed gives the same split.
 
@@ -223,13 +299,20 @@ def train_validation_split(
     Raises
     ------
     DataError
-        For a fraction outside (0, 1), a class with fewer than two images, or a fraction that
-        leaves either part with fewer rows than there are classes.
+        For a fraction outside (0, 1), no labels, or a class with fewer than two images.
     """
     labels = np.asarray(labels)
     if not 0 < validation_fraction < 1:
         raise DataError(
             f"validation_fraction must lie above 0 and below 1, not {validation_fraction}"
+        )
+    classes, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(labels) == 0 or counts.min() < 2:
+        single = some(map(str, classes[counts < 2]))
+        problem = f"only one image has label {single}" if single else "there are none"
+        raise DataError(
+            f"{len(labels)} labels cannot be split with validation_fraction={validation_fraction}: "
+            f"{problem}, and each class needs two images"
         )
     try:
         train, validation = train_test_split(
@@ -238,26 +321,33 @@ def train_validation_split(
             stratify=labels,
             random_state=seed,
         )
-    except ValueError as error:
-        raise DataError(
-            f"{len(labels)} labels cannot be split with validation_fraction={validation_fraction}: "
-            f"{error} Each class needs two images, and each part as many images as classes"
-        ) from error
+    except ValueError:  # a part would be smaller than the number of classes
+        train = validation = np.array([], np.int64)
+    if any(len(np.unique(places[part])) < len(classes) for part in (train, validation)):
+        train, validation = _split_each_class(places, counts, validation_fraction, seed)
     return np.sort(train), np.sort(validation)
 
 
-class _Decoded(NamedTuple):
-    name: str
-    title: str
-    class_names: tuple[str, ...]
-    arrays: tuple[np.ndarray, ...]  # in the order of ARRAYS
-    incomplete: bool = False  # a part of an official data set
+def _split_each_class(
+    places: np.ndarray, counts: np.ndarray, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split rows so that each class, of two rows at least, has one or more on both sides."""
+    n, least = len(places), np.ones_like(counts)
+    n_validation = int(np.clip(np.ceil(fraction * n), len(counts), n - len(counts)))
+    # Shares of the smaller side, so that none is a whole class.
+    shares = _in_proportion(min(n_validation, n - n_validation), counts, least)
+    if 2 * n_validation > n:
+        shares = counts - shares
+    rng = np.random.default_rng(seed)
+    rows = [rng.permutation(np.flatnonzero(places == c)) for c in range(len(counts))]
+    validation = np.concatenate([part[:k] for part, k in zip(rows, shares, strict=True)])
+    return np.setdiff1d(np.arange(n), validation), validation
 
 
 class _Origin(NamedTuple):
     kind: str
     signature: list  # changes when the content does; cheap enough to compute on every call
-    decode: Callable[[int | None], _Decoded]  # takes image_size
+    decode: Callable[[Form], Decoded]
 
 
 class _Official(NamedTuple):
@@ -305,9 +395,10 @@ OFFICIAL = {
 
 
 def _from_sample() -> _Origin:
-    def decode(image_size: int | None) -> _Decoded:
-        arrays = _resize(sample.make_sample(progress=partial(progress, desc="drawing")), image_size)
-        return _Decoded("sample", "procedural sample", sample.CLASS_NAMES, arrays)
+    def decode(form: Form) -> Decoded:
+        arrays = sample.make_sample(progress=partial(progress, desc="drawing"))
+        arrays, note = _to_form(arrays, form)
+        return Decoded("sample", "procedural sample", sample.CLASS_NAMES, arrays, note)
 
     # The images follow from the code that draws them (and its default seed), so the code's hash
     # stands for their content.
@@ -316,29 +407,29 @@ def _from_sample() -> _Origin:
 
 
 def _from_download(official: _Official) -> _Origin:
-    def decode(image_size: int | None) -> _Decoded:
+    def decode(form: Form) -> Decoded:
         # Unpacked aside, because what stands in Keras' cache is the reader's.
         with tempfile.TemporaryDirectory() as aside, tarfile.open(_archive(official)) as archive:
             try:
                 archive.extractall(aside, filter="data")
             except tarfile.TarError as error:  # such as a path that leads out of the folder
                 raise DataError(f"{archive.name} is refused ({error}): delete the file") from error
-            return _decode_batches(Path(aside) / official.folder, official, image_size)
+            return _decode_batches(Path(aside) / official.folder, official, form)
 
     return _Origin(official.name, [official.sha256], decode)
 
 
 def _from_folder(path: str | os.PathLike) -> _Origin:
-    root = Path(path).expanduser().resolve()
+    root, where = Path(path).expanduser().resolve(), printable(os.fspath(path))
     if not root.is_dir():
-        raise DataError(f"{path} is not a folder: correct source= or CIFAR10_DIR")
+        raise DataError(f"{where} is not a folder: correct source= or CIFAR10_DIR")
     for folder in (root, root / "images", *(root / o.folder for o in OFFICIAL.values())):
         for official in OFFICIAL.values():
             if (folder / official.train_files[0]).is_file():
                 return _from_batches(folder, official)
         if all((folder / split).is_dir() for split in SPLITS):
             return _from_class_folders(folder)
-    raise DataError(f"{path} holds no data set: give it {LAYOUTS}")
+    raise DataError(f"{where} holds no data set: give it {LAYOUTS}")
 
 
 def _from_batches(folder: Path, official: _Official) -> _Origin:
@@ -350,19 +441,23 @@ def _from_batches(folder: Path, official: _Official) -> _Origin:
 
 
 def _from_class_folders(folder: Path) -> _Origin:
-    splits = {split: _list_classes(folder / split) for split in SPLITS}
+    listed = {split: list_classes(folder / split) for split in SPLITS}
+    splits = {split: classes for split, (classes, _) in listed.items()}
+    others = sum(n for _, n in listed.values())
     if differing := sorted(splits["train"].keys() ^ splits["test"].keys()):
         raise DataError(
-            f"train and test in {folder} hold different classes: "
-            f"give both a folder for {', '.join(differing)}, or neither"
+            f"train and test in {printable(os.fspath(folder))} hold different classes: "
+            f"give both a folder for {some(differing)}, or neither"
         )
-    signature = [_stamp(f) for named in splits.values() for files in named.values() for f in files]
-    return _Origin("folder", signature, partial(_decode_class_folders, folder, splits))
+    files = [_stamp(f) for named in splits.values() for files in named.values() for f in files]
+    decode = partial(decode_class_folders, folder, splits, others)
+    return _Origin("folder", [*files, others], decode)
 
 
-def _stamp(file: Path | os.DirEntry) -> tuple[str, int, int]:
+def _stamp(file: Path | os.DirEntry) -> tuple[str, int, int, int]:
+    """Return what changes with a file's content; ctime also when size and mtime were put back."""
     status = file.stat()
-    return os.fspath(file), status.st_size, status.st_mtime_ns
+    return os.fspath(file), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _archive(official: _Official) -> Path:
@@ -425,22 +520,36 @@ def _bad_batch(path: Path, problem: str) -> DataError:
     return DataError(f"{path} is no official file ({problem}): unpack the official archive again")
 
 
-def _decode_batches(folder: Path, official: _Official, image_size: int | None) -> _Decoded:
+def _decode_batches(folder: Path, official: _Official, form: Form) -> Decoded:
     path = folder / official.meta_file
     _, names = _unpickle(path, official.key_prefix + b"label_names", list)
-    if len(names) != official.classes or not all(isinstance(name, bytes) for name in names):
-        raise _bad_batch(path, f"it does not name {official.classes} classes")
+    names = _class_names(path, names, official.classes)
     train = [_read_batch(folder / file, official) for file in official.train_files]
     arrays = [np.concatenate(part) for part in zip(*train, strict=True)]
     arrays += _read_batch(folder / official.test_file, official)
     incomplete = (len(arrays[0]), len(arrays[2])) != (50_000, 10_000)
-    return _Decoded(
+    arrays, note = _to_form(arrays, form)
+    return Decoded(
         name=f"{official.name}-batches" if incomplete else official.name,
         title=f"{official.title}, official batches",
-        class_names=tuple(name.decode() for name in names),
-        arrays=_resize(arrays, image_size),
+        class_names=names,
+        arrays=arrays,
+        note=note,
         incomplete=incomplete,
     )
+
+
+def _class_names(path: Path, names: list, n: int) -> tuple[str, ...]:
+    """Return class names that can be told apart, printed, and used for files and folders."""
+    if len(names) != n or not all(isinstance(name, bytes) for name in names):
+        raise _bad_batch(path, f"it does not name {n} classes")
+    decoded = tuple(name.decode("utf-8", "replace") for name in names)
+    for name in decoded:
+        if not name.strip() or name in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f]", name):
+            raise _bad_batch(path, f"{name!r} is no name for a class")
+        if decoded.count(name) > 1:
+            raise _bad_batch(path, f"two classes are called {name!r}")
+    return decoded
 
 
 def _read_batch(path: Path, official: _Official) -> tuple[np.ndarray, np.ndarray]:
@@ -458,105 +567,80 @@ def _read_batch(path: Path, official: _Official) -> tuple[np.ndarray, np.ndarray
     return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), np.array(labels, np.int64)
 
 
-def _visible(folder: str | os.PathLike) -> list[os.DirEntry]:
-    entries = (entry for entry in os.scandir(folder) if not entry.name.startswith("."))
-    return sorted(entries, key=lambda entry: entry.name)
+def _to_form(arrays: Sequence[np.ndarray], form: Form) -> tuple[tuple[np.ndarray, ...], str]:
+    """Resize the images among four arrays (in the order of `ARRAYS`) or take their colour away.
 
-
-def _list_classes(folder: Path) -> dict[str, list[os.DirEntry]]:
-    classes = {entry.name: _visible(entry) for entry in _visible(folder) if entry.is_dir()}
-    if not classes:
-        raise DataError(f"{folder} holds no class folders: give it one folder a class")
-    for name, files in classes.items():
-        if not files:
-            raise DataError(f"{folder / name} is empty: add images or remove the folder")
-        for file in files:
-            if not (file.name.lower().endswith((".png", ".jpg", ".jpeg")) and file.is_file()):
-                raise DataError(f"{file.path} is no PNG or JPEG file: convert it or move it away")
-    return classes
-
-
-def _decode_class_folders(
-    folder: Path, splits: dict[str, dict[str, list[os.DirEntry]]], image_size: int | None
-) -> _Decoded:
-    names = tuple(splits["train"])
-    arrays, formats, sizes = [], set(), set()
-    for split, classes in splits.items():
-        files = [(label, file) for label, name in enumerate(names) for file in classes[name]]
-        images = []
-        # One thread: Pillow spends its time on small images in Python, where threads wait in turn.
-        for _, file in progress(files, desc=f"decoding {split} images"):
-            pixels, image_format, size = _decode_image(file.path, image_size)
-            images.append(pixels)
-            formats.add(image_format)
-            sizes.add(size)
-            if image_size is None and len(sizes) > 1:
-                raise DataError(
-                    f"{file.path} is {size[0]}x{size[1]} pixels, other than the images before it: "
-                    "choose one size with image_size="
-                )
-        arrays += [np.stack(images), np.array([label for label, _ in files], np.int64)]
-    form = " and ".join(sorted(formats))
-    counts = len(arrays[0]), len(arrays[2])
-    # The sample has CIFAR-10's class names, in CIFAR-10's order, which is alphabetical.
-    if (names, counts, sizes) == (sample.CLASS_NAMES, (50_000, 10_000), {(32, 32)}):
-        return _Decoded(f"cifar10-{form.lower()}", f"CIFAR-10, {form} copy", names, tuple(arrays))
-    return _Decoded(folder.name, f"class folders {folder.name} ({form})", names, tuple(arrays))
-
-
-def _decode_image(path: str, image_size: int | None) -> tuple[np.ndarray, str, tuple[int, int]]:
-    """Return RGB pixels, the format and the size (width, height) in the file."""
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would clip these to white
-                raise ValueError(f"its pixels are of mode {image.mode}, not of 8 bits a channel")
-            image.info.pop("transparency", None)  # Pillow would warn that alpha is dropped
-            return _to_pixels(image.convert("RGB"), image_size), image.format, image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be decoded: {error}. Replace or remove it") from error
-
-
-def _to_pixels(image: Image.Image, image_size: int | None) -> np.ndarray:
-    if image_size is not None:
-        image = image.resize((image_size, image_size), Image.Resampling.BICUBIC)
-    return np.asarray(image)
-
-
-def _resize(arrays: tuple[np.ndarray, ...], image_size: int | None) -> tuple[np.ndarray, ...]:
-    """Resize the two arrays of images among four, in the order of `ARRAYS`."""
-    if image_size is None:
-        return tuple(arrays)
+    Returns
+    -------
+    arrays, note
+        The four arrays, and what was done, as a part of a sentence.
+    """
+    size = arrays[0].shape[1:3]
+    note = form_note(form, [size[::-1]])
+    if not note:
+        return tuple(arrays), note
+    check_room(len(arrays[0]) + len(arrays[2]), form.size or size)
     train_images, train_labels, test_images, test_labels = arrays
     train_images, test_images = (
-        np.stack([_to_pixels(Image.fromarray(i), image_size) for i in progress(images, "resizing")])
+        np.stack([to_pixels(Image.fromarray(i), form) for i in progress(images, "converting")])
         for images in (train_images, test_images)
     )
-    return train_images, train_labels, test_images, test_labels
+    return (train_images, train_labels, test_images, test_labels), note
 
 
-def _load(origin: _Origin, why: str, image_size: int | None, cache: Path) -> Dataset:
-    key = hashlib.sha256(json.dumps([origin.signature, image_size]).encode()).hexdigest()[:16]
-    folder = cache / f"{origin.kind}-{key}"
+def _load(origin: _Origin, why: str, form: Form, cache: Path) -> Dataset:
+    key = json.dumps([CACHE_FORMAT, origin.signature, form])
+    folder = cache / f"{origin.kind}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     if not folder.exists():
-        _write_cache(folder, origin.decode(image_size), image_size)
+        try:
+            decoded = origin.decode(form)
+            _check_enough(decoded)
+            _write_cache(folder, decoded)
+        except MemoryError as error:
+            raise DataError(
+                f"the images do not fit in memory ({error}): choose a smaller image_size=, or "
+                "fewer images"
+            ) from error
     return _open_cache(folder, why)
 
 
-def _write_cache(folder: Path, decoded: _Decoded, image_size: int | None) -> None:
+def _check_enough(decoded: Decoded) -> None:
+    """Refuse data on which a later notebook would stop.
+
+    The workbook splits a validation part off the training images, and notebook 04 another one off
+    the rest, each with one image or more of every class: hence three training images.
+    """
+    names = decoded.class_names
+    if len(names) < 2:
+        raise DataError(
+            f"{decoded.title}: {names[0]!r} is the only class, and a classifier needs two; add a "
+            "folder for another class to train and test"
+        )
+    for split, labels in zip(SPLITS, decoded.arrays[1::2], strict=True):
+        least, counts = LEAST[split], np.bincount(labels, minlength=len(names))
+        if few := [f"{names[c]!r} has {counts[c]}" for c in np.flatnonzero(counts < least)]:
+            raise DataError(
+                f"{decoded.title}: each class needs {least} or more images to {split}, and "
+                f"{some(few)}; add images, or leave the class out"
+            )
+
+
+def _write_cache(folder: Path, decoded: Decoded) -> None:
     """Write whole or not at all: into a folder aside, which then takes the final name."""
     arrays = dict(zip(ARRAYS, map(np.ascontiguousarray, decoded.arrays), strict=True))
     n_train, n_test = f"{len(arrays['train_labels']):,}", f"{len(arrays['test_labels']):,}"
     if decoded.incomplete:
         n_train, n_test = f"{n_train} of 50,000", f"{n_test} of 10,000"
-    resized = f", resized to {image_size}x{image_size} (bicubic)" if image_size else ""
+    images = f"{n_train} training and {n_test} test images"
     meta = {
         "format": CACHE_FORMAT,
         "name": decoded.name,
         "label": decoded.title,
-        "description": f"{decoded.title}, {n_train} training and {n_test} test images{resized}",
+        "description": f"{decoded.title}, {images}{decoded.note}",
         "class_names": decoded.class_names,
         "fingerprint": _fingerprint(decoded.class_names, arrays),
         "shapes": {name: array.shape for name, array in arrays.items()},
+        "sha256": {name: _sha256(arrays[name]) for name in ARRAYS if name.endswith("labels")},
     }
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -596,7 +680,7 @@ def _open_cache(folder: Path, why: str) -> Dataset:
                 label=meta["label"],
                 provenance=f"{meta['description']}: {why}.",
                 fingerprint=meta["fingerprint"],
-                **{name: _open_array(folder, name, meta["shapes"][name]) for name in ARRAYS},
+                **{name: _open_array(folder, name, meta) for name in ARRAYS},
             )
     except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(
@@ -609,9 +693,18 @@ def _open_cache(folder: Path, why: str) -> Dataset:
     )
 
 
-def _open_array(folder: Path, name: str, shape: list[int]) -> np.ndarray:
+def _open_array(folder: Path, name: str, meta: dict) -> np.ndarray:
     array = np.load(folder / f"{name}.npy", mmap_mode="r")
-    if list(array.shape) != shape:
-        raise ValueError(f"{name} has shape {array.shape}, not {tuple(shape)}")
-    # Labels as a plain array, because NumPy shows a memory map as one; still read-only.
-    return array if name.endswith("images") else np.asarray(array)
+    if list(array.shape) != meta["shapes"][name]:
+        raise ValueError(f"{name} has shape {array.shape}, not {tuple(meta['shapes'][name])}")
+    if name.endswith("images"):  # hashing these each time would take longer than opening them
+        return array
+    # As a plain array, because NumPy shows a memory map as one; still read-only.
+    labels = np.asarray(array)
+    if _sha256(labels) != meta["sha256"][name]:
+        raise ValueError(f"{name} have changed")
+    return labels
+
+
+def _sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(array).hexdigest()
