@@ -23,12 +23,13 @@ SWEEPS := $(BIN)/python -m tta_helpers.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run sweep test soak test-backends audit lab bench publish clean
+.PHONY: help run sweep test test-data soak test-backends audit lab bench publish clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
 	@echo "make sweep    execute the runs of $(SWEEP), many at a time, and their report"
 	@echo "make test     run every check"
+	@echo "make test-data   the whole workbook on class folders of many shapes (half an hour)"
 	@echo "make soak     every fault, also those that take long, and their table in README.md"
 	@echo "make test-backends   the package's tests with JAX under Keras"
 	@echo "make audit    look the locked packages up among known vulnerabilities"
@@ -44,28 +45,34 @@ sweep: $(READY)
 	@$(SWEEPS) run "$(SWEEP)" $(OPTIONS)
 	@$(SWEEPS) report "$(basename $(notdir $(SWEEP)))"
 
+# The smoke tier runs on the data that are found; where those are not the sample, on the sample too.
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(PYTEST) tests
 	$(RUNS) run --tier smoke --name smoke
+	$(BIN)/python tests/executed.py runs/smoke --committed
 	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg runs/smoke/[0-9]*.ipynb
-	$(RUNS) prepare --tier smoke --name check
-	$(PYTEST) --nbval-lax --nbval-current-env runs/check/[0-9]*.ipynb
+	@grep -q '"name": "sample"' runs/smoke/01_baseline_cnn.json || { \
+	    $(RUNS) run --tier smoke --name smoke_sample --dataset sample && \
+	    $(BIN)/python tests/executed.py runs/smoke_sample --committed; }
+
+test-data: $(READY)
+	$(PYTEST) tests/datasets -o norecursedirs=
 
 soak: $(READY)
-	$(PYTEST) tests -o norecursedirs= --faults-into README.md
+	$(PYTEST) tests -o norecursedirs=datasets --faults-into README.md
 
 # JAX lies aside, so that the environment stays that of the lock; what else it needs is in there.
 test-backends: $(READY)
-	$(BIN)/python -m pip install --quiet --upgrade --target build/jax --no-deps $(JAX)
+	@$(call quietly,$(BIN)/python -m pip install --upgrade --target build/jax --no-deps $(JAX))
 	PYTHONPATH="$(CURDIR)/build/jax" KERAS_BACKEND=jax $(PYTEST) tests \
 	    --ignore tests/test_sweeps.py --ignore tests/test_survival.py
 
 # --strict: a package that could not be looked up is a failure too.
 audit: $(READY)
 	$(BIN)/python -m venv --clear build/audit
-	build/audit/bin/python -m pip install --quiet pip-audit
+	@$(call quietly,build/audit/bin/python -m pip install pip-audit)
 	build/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.txt
 
 lab: $(READY)
@@ -80,6 +87,17 @@ publish: $(READY)
 clean:
 	rm -rf .venv $(BENCH) data/cache .pytest_cache .ruff_cache *.egg-info
 
+# Run pip with its output in a file, shown only if it fails. On a terminal a line counts the packages.
+define quietly
+mkdir -p build; ( $(1) ) > build/pip.log 2>&1 & pip=$$!; \
+	trap 'kill $$pip 2>/dev/null' INT TERM; \
+	while [ -t 1 ] && kill -0 $$pip 2>/dev/null; do \
+	    printf '\r  %s packages collected ' "$$(grep -c '^Collecting' build/pip.log)"; sleep 1; \
+	done; \
+	[ ! -t 1 ] || printf '\r%40s\r' ''; \
+	wait $$pip || { cat build/pip.log >&2; false; }
+endef
+
 # TensorFlow has wheels for Python 3.11 to 3.13, so the first interpreter of those is taken.
 $(READY): requirements.txt pyproject.toml
 	@python=""; \
@@ -92,9 +110,9 @@ $(READY): requirements.txt pyproject.toml
 	    echo "Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; \
 	fi; \
 	echo "Building .venv with $$($$python --version) (two or three minutes, once) ..."; \
-	"$$python" -m venv --clear .venv && \
-	$(BIN)/python -m pip install --quiet --retries 2 --require-hashes -r requirements.txt && \
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . || { \
+	"$$python" -m venv --clear .venv
+	@$(call quietly,$(BIN)/python -m pip install --retries 2 --require-hashes -r requirements.txt && \
+	    $(BIN)/python -m pip install --no-deps --no-build-isolation -e .) || { \
 	    echo "error: the packages could not be installed. Is the package index within reach?" >&2; \
 	    echo "Behind a proxy or a mirror, set HTTPS_PROXY or PIP_INDEX_URL and try again." >&2; exit 1; \
 	}
@@ -106,8 +124,8 @@ PURELIB := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 $(BENCH)/ready: benchmarks/requirements.txt $(READY)
 	@echo "Building $(BENCH) with PyTorch and JAX ..."
 	@$(BIN)/python -m venv --clear $(BENCH) && \
-	$(BENCH)/bin/python -m pip install --quiet --retries 1 --no-deps --require-hashes \
-	    -r benchmarks/requirements.txt && \
+	{ $(call quietly,$(BENCH)/bin/python -m pip install --retries 1 --no-deps --require-hashes \
+	    -r benchmarks/requirements.txt); } && \
 	$(BIN)/python $(PURELIB) > "$$($(BENCH)/bin/python $(PURELIB))/workbook.pth" && \
 	touch $(BENCH)/ready || { \
 	    rm -rf $(BENCH); echo "note: it could not be built; PyTorch and JAX are left out." >&2; }

@@ -1,6 +1,7 @@
 """Running notebooks: parameters, resuming, failing, records and the published tables."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import nbformat
@@ -108,6 +109,27 @@ def test_a_failing_notebook_leaves_the_last_good_one(workbook):
     runs.run_workbook({**given, "copies": 11}, "a")
     assert not (folder / "01_one.failed.ipynb").exists()
     assert not list(folder.glob("*.partial")) and not list(folder.glob(".*"))
+
+
+def test_one_line_a_notebook_where_the_output_is_no_terminal(workbook, capfd):
+    runs.run_workbook({"dataset": "auto", "log": str(workbook.log)}, "a")
+    told, errors = capfd.readouterr()
+    assert re.search(r"^01_one: \d+ s$", told, re.M)
+    assert "\r" not in told and errors == ""
+
+
+def test_the_time_left_follows_the_committed_runs(workbook, monkeypatch):
+    paths = [workbook.path.with_name(f"0{k}.ipynb") for k in range(3)]
+    committed = dict(zip(paths, (10.0, 30.0, 200.0), strict=True))
+    now = iter([0.0, 5.0, 25.0, 90.0])  # half the committed time, then two thirds
+    monkeypatch.setattr(runs, "_committed_seconds", committed.get)
+    monkeypatch.setattr(runs.time, "perf_counter", lambda: next(now))
+    clock = runs._Clock(paths)
+    assert clock.label(paths[0]) == "00"
+    assert clock.done(paths[0]) == "00: 5 s, about 2 min to go"  # 5 / 10 x 230 s
+    assert clock.label(paths[1]) == "01, about 2 min to go"
+    assert clock.done(paths[1]) == "01: 20 s, about 2 min to go"  # 25 / 40 x 200 s
+    assert clock.done(paths[2]) == "02: 65 s"
 
 
 def test_names_and_tiers_are_checked(workbook):

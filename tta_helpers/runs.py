@@ -39,6 +39,7 @@ from tta_helpers.data import DataError, Dataset, load_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
+BAR = "{desc} |{bar}| {n_fmt}/{total_fmt} cells, {elapsed}"
 
 
 class RunError(Exception):
@@ -243,10 +244,19 @@ def _sources(path: Path) -> tuple[str, ...]:
     return _inspected(path, path.stat().st_mtime_ns)[1]
 
 
+def _committed_seconds(path: Path) -> float:
+    """Return how long the committed run of a notebook took; a minute where none is recorded."""
+    return _inspected(path, path.stat().st_mtime_ns)[2]
+
+
 @lru_cache(maxsize=64)
-def _inspected(path: Path, changed: int) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return a notebook's parameters and its cells' text; a sweep asks for them run by run."""
-    cells = nbformat.read(path, as_version=4).cells
+def _inspected(path: Path, changed: int) -> tuple[dict[str, Any], tuple[str, ...], float]:
+    """Return a notebook's parameters, its cells' text and the seconds of its committed run.
+
+    A sweep asks for them run by run.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    cells = notebook.cells
     if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
         raise RunError(f"{path.name} has no cell tagged `parameters`: tag the one that sets them.")
     declared = papermill.inspect_notebook(str(path))
@@ -257,7 +267,9 @@ def _inspected(path: Path, changed: int) -> tuple[dict[str, Any], tuple[str, ...
             f"{path.name}: a parameter's default is no plain value ({error}): its cell tagged "
             "`parameters` may hold numbers, texts, True and False alone."
         ) from error
-    return defaults, tuple(cell.source for cell in cells)
+    result = notebook.metadata.get("tta_result")
+    seconds = _seconds(result) if result else 60.0
+    return defaults, tuple(cell.source for cell in cells), seconds
 
 
 def load_tier(tier: str) -> dict[str, Any]:
@@ -373,7 +385,7 @@ def run_workbook(given: Mapping[str, Any], name: str) -> None:
     parameters_for(given, paths)  # before the data are decoded, which can take a while
     with locked(folder):
         data = load_dataset(given["dataset"], image_size=given.get("image_size") or None)
-        print(f"Data: {data.provenance}")
+        print(f"Data: {data.provenance}", flush=True)
         run_steps(plan(paths, given, data.fingerprint), folder)
         summary = summary_table(list(_records(folder).values()))
         write_whole(folder / "summary.md", summary)
@@ -391,15 +403,19 @@ def run_steps(steps: Sequence[Step], folder: Path, *, quiet: bool = False) -> No
     RunError
         If a notebook fails; earlier results are untouched. The cell's traceback is a note of it.
     """
+
+    def tell(line: str) -> None:
+        if not quiet:
+            print(line, flush=True)
+
+    clock = _Clock([step.path for step in steps if not _up_to_date(step, folder)])
     for step in steps:
         if _up_to_date(step, folder):
-            if not quiet:
-                print(f"{step.path.stem}: up to date")
+            tell(f"{step.path.stem}: up to date")
             continue
-        if not quiet:
-            print(f"{step.path.stem}:")
         before = _stamps(folder)
-        execute(step.path, folder, step.parameters, quiet=quiet)
+        execute(step.path, folder, step.parameters, label=None if quiet else clock.label(step.path))
+        tell(clock.done(step.path))
         written = [name for name, stamp in _stamps(folder).items() if before.get(name) != stamp]
         finished = _read_finished(folder)
         for entry in finished.values():  # a file belongs to the notebook that wrote it last
@@ -407,6 +423,40 @@ def run_steps(steps: Sequence[Step], folder: Path, *, quiet: bool = False) -> No
         files = {name: _file_digest(folder / name) for name in written}
         finished[step.path.stem] = {"key": step.key, "files": files}
         write_whole(folder / "finished.json", json.dumps(finished, indent=1))
+
+
+class _Clock:
+    """Tells, a line a notebook, how long it took and how long the rest may take.
+
+    The committed runs say how long the notebooks take in proportion; those that are done, how fast
+    this run is.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._waiting = {path: _committed_seconds(path) for path in paths}
+        self._started = self._last = time.perf_counter()
+        self._done = 0.0
+
+    def label(self, path: Path) -> str:
+        """Return what stands before a notebook's progress bar."""
+        return f"{path.stem}{self._left()}"
+
+    def done(self, path: Path) -> str:
+        """Return the line for a notebook that is done."""
+        now = time.perf_counter()
+        took, self._last = now - self._last, now
+        self._done += self._waiting.pop(path, 0.0)
+        return f"{path.stem}: {_duration(took)}{self._left()}"
+
+    def _left(self) -> str:
+        if not (self._done and self._waiting):
+            return ""
+        pace = (self._last - self._started) / self._done
+        return f", about {_duration(pace * sum(self._waiting.values()))} to go"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def all_up_to_date(steps: Sequence[Step], folder: Path) -> bool:
@@ -448,12 +498,12 @@ def _file_digest(path: Path) -> str:
 
 
 def execute(
-    path: Path, folder: Path, parameters: Mapping[str, Any], *, quiet: bool = False
+    path: Path, folder: Path, parameters: Mapping[str, Any], *, label: str | None = None
 ) -> None:
     """Execute one notebook with papermill into a folder of the workbook.
 
     The executed notebook replaces the last one only if it succeeds; one that fails is kept beside
-    it as <name>.failed.ipynb.
+    it as <name>.failed.ipynb. With a label, a terminal shows a bar that is gone at the end.
 
     Raises
     ------
@@ -464,6 +514,7 @@ def execute(
     partial = output.with_name(f".{output.name}")
     failed = output.with_suffix(".failed.ipynb")
     workbook = path.parents[1]
+    bar = {"desc": label, "leave": False, "ncols": 100, "bar_format": BAR}
     run_dir = folder.relative_to(workbook).as_posix()
     if run_dir != declared_parameters(path).get("run_dir", run_dir):
         parameters = {**parameters, "run_dir": run_dir}
@@ -474,7 +525,7 @@ def execute(
             parameters,
             kernel_name="python3",
             cwd=path.parent,
-            progress_bar=not quiet,
+            progress_bar=bar if label and sys.stderr.isatty() else False,
             extra_arguments=["--log-level=ERROR"],  # the kernel's, which go to the terminal
         )
         os.replace(partial, output)
@@ -604,16 +655,7 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f} %"
 
 
-# ---------------------------------------------------------------- checking and publishing
-
-
-def prepare(given: Mapping[str, Any], name: str) -> None:
-    """Write the committed notebooks with parameters put in, not executed, into runs/<name>/."""
-    folder = named_folder(name)
-    paths = notebook_paths()
-    given = {**given, "run_dir": str(folder.relative_to(ROOT))}
-    for path, parameters in parameters_for(given, paths).items():
-        papermill.execute_notebook(path, folder / path.name, parameters, prepare_only=True)
+# ---------------------------------------------------------------- publishing
 
 
 def publish(name: str) -> None:
@@ -701,7 +743,6 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for command, text in (
         ("run", "execute the notebooks in order, resuming where it can"),
-        ("prepare", "write the notebooks with a tier's parameters, not executed"),
         ("publish", "take a lesson run's outputs into the committed notebooks and README.md"),
     ):
         sub = commands.add_parser(command, help=text)
@@ -732,8 +773,6 @@ def _command(options: argparse.Namespace) -> int:
         if options.require_gpu:
             require_gpu()
         run_workbook({**given, **_from_options(options)}, name)
-    elif options.command == "prepare":
-        prepare(given, name)
     else:
         publish(name)
     return 0

@@ -1,0 +1,42 @@
+"""The whole workbook, smoke tier, on data of every shape: `make test-data` (half an hour).
+
+Runs that are up to date are not made again, as with `make run`.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from executed import faults_of
+from make_folders import KINDS, make
+
+from tta_helpers import runs
+
+FOLDERS = runs.ROOT / "build" / "datasets"
+
+
+def run(name: str, dataset: Path, *options: str) -> None:
+    """Run the smoke tier on a data set, and hold its notebooks and records to being clean."""
+    command = [sys.executable, "-m", "tta_helpers.runs", "run", "--tier", "smoke"]
+    command += ["--name", name, "--dataset", str(dataset), *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=runs.ROOT)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert not faults_of(runs.ROOT / "runs" / name)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_workbook_runs_on_class_folders(name):
+    FOLDERS.mkdir(parents=True, exist_ok=True)
+    size = str(KINDS[name].image_size)
+    run(f"data_{name}", make(name, FOLDERS / name), "-p", "image_size", size)
+
+
+@pytest.mark.skipif(not os.environ.get("CIFAR10_DIR"), reason="CIFAR10_DIR is not set")
+@pytest.mark.parametrize("part", ["images", "cifar-10-batches-py"])
+def test_the_workbook_runs_on_photographs(part):
+    folder = Path(os.environ["CIFAR10_DIR"]) / part
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    run(f"data_{part}", folder)
