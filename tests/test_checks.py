@@ -125,8 +125,19 @@ def test_channels_first_images_are_refused_and_the_advice_is_right():
 def test_a_layer_that_takes_channels_first_is_refused():
     pool = layers.GlobalAveragePooling2D(data_format="channels_first")
     model = keras.Sequential([keras.Input((8, 6, 3)), pool, layers.Dense(3, "softmax")])
-    with pytest.raises(ValueError, match="takes channels first"):
-        predict_views(model, np.zeros((2, 8, 6, 3), "uint8"), FLIP)
+    images = np.random.default_rng(6).integers(0, 256, (4, 8, 6, 3), dtype=np.uint8)
+    refused([lambda: predict_views(model, images, FLIP)], "data_format='channels_last'")
+    small = keras.Sequential(
+        [keras.Input((3, 8, 6)), layers.Conv2D(2, 1, data_format="channels_first", name="first")]
+    )
+    grey = keras.Sequential([keras.Input((3, None, 6)), pool, layers.Dense(3, "softmax")])
+    for one in (small, grey):
+        with pytest.raises(ValueError, match="channels first"):
+            checks.check_model(one, logits=False)
+    wrapped = keras.Sequential([keras.Input((8, 6, 3)), layers.Permute((3, 1, 2)), grey])
+    means = (images / 255).mean(axis=(1, 2))
+    expected = special.softmax(means @ grey.layers[-1].kernel.numpy(), axis=-1)
+    np.testing.assert_allclose(predict_views(wrapped, images, FLIP)[1], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(3, 20, 3), (1, 9, 1), (4, 4, 3), (3, 3, 40), (28, 28, 1)])
@@ -358,7 +369,7 @@ def test_a_regression_is_refused_and_the_advice_is_right(photos):
     model, value = network(n=1, activation=None)
     for options in ({}, {"logits": True}):
         refused(by_every_path(model, photos, **options), "a regression")
-    images = (photos / 255).astype("float32")
+    images = (photos / 255).astype("float32")  # the advice, as it can be followed
     averaged = np.mean([model.predict(view(images), verbose=0) for view in FLIP], axis=0)
     expected = np.mean([value(view) for view in flipped(photos / 255)], axis=0)
     np.testing.assert_allclose(averaged, expected, atol=1e-4)

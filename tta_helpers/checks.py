@@ -231,11 +231,12 @@ def check_model(model: Any, *, logits: bool, plain: bool = True) -> None:
                 "the others in a keras.Model that has only the images as its input."
             )
         one_output(outputs)
-        _check_width(outputs[0].shape, tuple(inputs[0].shape[1:]))
-        _check_ending(ending(model), outputs[0].shape[-1], logits)
-    if plain:
+    if plain:  # first, for advice that follows is for models of images in [0, 1]
         _check_channels(model, inputs)
         _check_scale(model)
+    if inputs and outputs:
+        _check_width(outputs[0].shape, tuple(inputs[0].shape[1:]))
+        _check_ending(ending(model), outputs[0].shape[-1], logits)
 
 
 def check_size(model: keras.Model, shape: tuple[int, ...]) -> None:
@@ -272,8 +273,8 @@ def _check_width(shape: Sequence[int | None], images: Any = "shape") -> None:
             "The model answers with one number an image: a sigmoid or a regression. A sigmoid "
             f"becomes two classes, 0 and 1, with x = keras.Input({images}); p = model(x); model = "
             "keras.Model(x, keras.ops.concatenate([1 - p, p], axis=-1)); one logit with "
-            "p = keras.ops.sigmoid(model(x)). A regression has no classes: average "
-            "model.predict(view(images)) over the views yourself."
+            "p = keras.ops.sigmoid(model(x)). A regression has no classes: average its "
+            "predictions over the views yourself."
         )
 
 
@@ -282,7 +283,7 @@ def _check_ending(last: str, n_classes: int, logits: bool) -> None:
         raise ValueError(
             f"The model ends in {n_classes} sigmoids, one for each label, which need not sum to "
             "one; policies and metrics here are for one class an image. Sigmoids are no logits "
-            "either. Average model.predict(view(images)) over the views yourself."
+            "either. Average the predictions over the views yourself."
         )
     if logits and last == "softmax":
         raise ValueError(
@@ -322,12 +323,15 @@ def _check_channels(model: keras.Model, inputs: Any) -> None:
     if kinds & {"Permute", "Transpose"}:  # it turns the images itself
         return
     for part in parts:
-        if getattr(part, "data_format", None) == "channels_first" and shape:
-            size = (shape[-1], *shape[:-1])
-            raise ValueError(
-                f"{part.name} of the model takes channels first: its images, read so, "
-                f"{_turn(size if len(size) == 3 else (3, 32, 32))}"
-            )
+        if getattr(part, "data_format", None) != "channels_first" or len(shape) != 3:
+            continue
+        if shape[0] in (1, 3, 4):
+            raise ValueError(f"The model's images {_turn(shape)}")
+        raise ValueError(
+            f"{part.name} of the model takes the first of {shape} for the channels; views are for "
+            "channels last. Build the model with data_format='channels_last', or after "
+            "keras.config.set_image_data_format('channels_last')."
+        )
 
 
 def _check_scale(model: keras.Model) -> None:
