@@ -649,9 +649,10 @@ def test_photographs_are_turned_upright(tmp_path, image_format):
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\0\0\0"])
-def test_damaged_metadata_do_not_stop_a_good_picture(folder, exif, recwarn):
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+def test_damaged_metadata_do_not_stop_a_good_picture(folder, exif, image_format, recwarn):
     path = folder / "test" / "cat" / "00.jpg"
-    Image.fromarray(random_images(8, 8, 3)).save(path, exif=exif)
+    Image.fromarray(random_images(8, 8, 3)).save(path, image_format, exif=exif)
     recwarn.clear()  # Pillow warned when it wrote the file
     loaded = load_dataset(source=folder)
     assert not recwarn.list
@@ -732,12 +733,14 @@ def test_what_no_memory_holds_is_refused_before_decoding(monkeypatch, folder, ba
         ):
             load_dataset(source=source, image_size=1_000_000)
 
-    def full(path, form):
+
+def test_a_full_memory_is_no_damage_to_be_skipped(monkeypatch, folder):
+    def full(image, form):
         raise MemoryError("Unable to allocate")
 
-    monkeypatch.setattr(class_folders, "decode_image", full)
+    monkeypatch.setattr(class_folders, "to_pixels", full)
     with pytest.raises(DataError, match=r"do not fit in memory \(Unable to allocate\): choose"):
-        load_dataset(source=folder)
+        load_dataset(source=folder, skip_damaged=True)
 
 
 def test_grey_pictures_stay_grey_on_request(tmp_path):

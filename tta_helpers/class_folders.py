@@ -275,10 +275,9 @@ def decode_image(path: str, form: Form) -> tuple[np.ndarray, str, tuple[int, int
     """
     try:
         with open(path, "rb") as file, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="PIL")  # odd metadata, many pixels
+            warnings.filterwarnings("ignore", module="PIL")  # odd metadata, dropped alpha
             image = _open(file)
             image.load()
-            image.info.pop("transparency", None)  # Pillow would warn that alpha is dropped
             turn = UPRIGHT.get(_orientation(image))
             upright = image if turn is None else image.transpose(turn)
             return to_pixels(upright, form), image.format.replace("MPO", "JPEG"), upright.size
@@ -304,7 +303,7 @@ def _open(file: BinaryIO) -> Image.Image:
         image = Image.open(file, formats=FORMATS)
     # Pillow would read red, green and blue of 16 bits as their upper 8, and clip grey to white.
     bits = {"PNG": head[24], "TIFF": max(getattr(image, "tag_v2", {}).get(258, [8]))}
-    if bits.get(image.format, 8) > 8 or image.mode.startswith(("I", "F")):
+    if bits.get(image.format, 8) > 8:
         raise ValueError("it has more than 8 bits a channel; convert it to 8")
     # A telephone's MPO holds the photograph first, and behind it a preview or the other eye's view.
     n_frames = getattr(image, "n_frames", 1)
