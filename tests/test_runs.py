@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from types import SimpleNamespace
 
 import nbformat
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+import tta_helpers
 from tta_helpers import runs
 from tta_helpers.data import Dataset
 
@@ -130,6 +132,34 @@ def test_the_time_left_follows_the_committed_runs(workbook, monkeypatch):
     assert clock.label(paths[1]) == "01, about 2 min to go"
     assert clock.done(paths[1]) == "01: 20 s, about 2 min to go"  # 25 / 40 x 200 s
     assert clock.done(paths[2]) == "02: 65 s"
+
+
+def test_kernels_are_of_this_interpreter_and_package(workbook, tmp_path, monkeypatch):
+    foreign = tmp_path / "jupyter" / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    spec = {"argv": ["/bin/false"], "display_name": "another's", "language": "python"}
+    (foreign / "kernel.json").write_text(json.dumps(spec))
+    (tmp_path / "elsewhere" / "tta_helpers").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "tta_helpers" / "__init__.py").write_text("")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
+    notebook = nbformat.read(workbook.path, as_version=4)
+    says = "import sys\nfrom importlib.util import find_spec\n"
+    says += "print(sys.executable, find_spec('tta_helpers').origin)"
+    notebook.cells.append(nbformat.v4.new_code_cell(says))
+    nbformat.write(notebook, workbook.path)
+    runs.run_workbook({"dataset": "auto", "log": str(workbook.log)}, "a")
+    ran = nbformat.read(workbook.root / "runs" / "a" / "01_one.ipynb", as_version=4)
+    assert ran.cells[-1].outputs[0].text.split() == [sys.executable, tta_helpers.__file__]
+
+
+def test_a_notebook_that_leaves_no_record_has_failed(workbook):
+    notebook = nbformat.read(workbook.path, as_version=4)
+    notebook.cells[1].source = "1 + 1"
+    nbformat.write(notebook, workbook.path)
+    for _ in range(2):  # it is not taken for up to date either
+        with pytest.raises(runs.RunError, match=r"left no record 01_one.json"):
+            runs.run_workbook({"dataset": "auto"}, "a")
 
 
 def test_names_and_tiers_are_checked(workbook):

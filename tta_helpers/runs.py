@@ -32,6 +32,9 @@ import numpy.typing as npt
 import papermill
 import yaml
 from filelock import FileLock, Timeout
+from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
@@ -417,6 +420,12 @@ def run_steps(steps: Sequence[Step], folder: Path, *, quiet: bool = False) -> No
         execute(step.path, folder, step.parameters, label=None if quiet else clock.label(step.path))
         tell(clock.done(step.path))
         written = [name for name, stamp in _stamps(folder).items() if before.get(name) != stamp]
+        if f"{step.path.stem}.json" not in written:
+            raise RunError(
+                f"{step.path.stem} ran to its end, but left no record {step.path.stem}.json in "
+                f"{folder}. Its last section must save one there: take the notebook as it came, "
+                "and run again."
+            )
         finished = _read_finished(folder)
         for entry in finished.values():  # a file belongs to the notebook that wrote it last
             entry["files"] = {k: v for k, v in entry["files"].items() if k not in written}
@@ -497,6 +506,23 @@ def _file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class OwnKernel(AsyncKernelManager):
+    """Starts kernels of this interpreter and of this package.
+
+    A kernelspec "python3" that is found elsewhere may be another environment's, and a copied
+    checkout's environment still points at the original's package: both would write into other
+    folders than the ones that this run holds.
+    """
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The specification of this interpreter, with this package first among what it imports."""
+        spec = KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+        places = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+        spec.env = {**spec.env, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+        return spec
+
+
 def execute(
     path: Path, folder: Path, parameters: Mapping[str, Any], *, label: str | None = None
 ) -> None:
@@ -524,6 +550,7 @@ def execute(
             partial,
             parameters,
             kernel_name="python3",
+            kernel_manager_class=OwnKernel,
             cwd=path.parent,
             progress_bar=bar if label and sys.stderr.isatty() else False,
             extra_arguments=["--log-level=ERROR"],  # the kernel's, which go to the terminal
