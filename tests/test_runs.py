@@ -12,7 +12,7 @@ import yaml
 
 import tta_helpers
 from tta_helpers import runs
-from tta_helpers.data import Dataset
+from tta_helpers.data import DataError, Dataset
 
 CODE = """\
 import json
@@ -151,6 +151,19 @@ def test_kernels_are_of_this_interpreter_and_package(workbook, tmp_path, monkeyp
     runs.run_workbook({"dataset": "auto", "log": str(workbook.log)}, "a")
     ran = nbformat.read(workbook.root / "runs" / "a" / "01_one.ipynb", as_version=4)
     assert ran.cells[-1].outputs[0].text.split() == [sys.executable, tta_helpers.__file__]
+
+
+def test_too_few_images_are_refused_before_a_kernel_starts(workbook, monkeypatch):
+    notebook = nbformat.read(workbook.path, as_version=4)
+    notebook.cells[0].source += "n_test = 0\n"
+    nbformat.write(notebook, workbook.path)
+    labels = np.arange(30) % 10
+    ten_classes = {"test_images": np.zeros((30, 1, 1, 3), np.uint8), "test_labels": labels}
+    data = Dataset(**{**vars(workbook.data), **ten_classes})
+    monkeypatch.setattr(runs, "load_dataset", lambda name, image_size: data)
+    with pytest.raises(DataError, match=r"n_test is 9, too few for 10 classes"):
+        runs.run_workbook({"dataset": "auto", "n_test": 9, "log": str(workbook.log)}, "a")
+    assert ran(workbook) == 0
 
 
 def test_a_notebook_that_leaves_no_record_has_failed(workbook):

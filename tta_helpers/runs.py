@@ -389,6 +389,7 @@ def run_workbook(given: Mapping[str, Any], name: str) -> None:
     with locked(folder):
         data = load_dataset(given["dataset"], image_size=given.get("image_size") or None)
         print(f"Data: {data.provenance}", flush=True)
+        data.take(given.get("n_train", 0), given.get("n_test", 0))  # refused here, not in a kernel
         run_steps(plan(paths, given, data.fingerprint), folder)
         summary = summary_table(list(_records(folder).values()))
         write_whole(folder / "summary.md", summary)
