@@ -195,6 +195,18 @@ def test_the_way_from_an_endless_iterator_to_an_array_works(linear, photos):
     refused([lambda: predict_copies(linear.model, iterator)], "without end")
 
 
+def test_turns_that_lose_the_picture_are_refused_wherever_views_are_taken(linear, photos):
+    """A quarter turn of 8 x 6 pixels loses two rows of the eight."""
+    turned = (views.Identity(), views.Rotate(90))
+    choice = np.ones((11, 1), int)
+    calls = [
+        lambda: predict_views(linear.model, photos, turned),
+        lambda: predict_selected(linear.model, photos, turned, choice),
+        lambda: tta_model(linear.model, turned),
+    ]
+    refused(calls, "rotate_90 turns 25% of an image of 8 x 6 pixels")
+
+
 # ---------------------------------------------------------------- models that scale themselves
 
 
