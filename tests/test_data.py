@@ -686,9 +686,11 @@ def test_cropping_keeps_the_proportions_as_keras_does(tmp_path, shape, size):
 
 
 def test_a_crop_has_one_pixel_at_least(tmp_path):
-    write_images(tmp_path / "pets", shape=(1, 50, 3))
+    written = write_images(tmp_path / "pets", shape=(1, 50, 3))
     loaded = load_dataset(source=tmp_path / "pets", image_size=(60, 2), keep_aspect_ratio=True)
-    assert loaded.test_images.shape == (6, 60, 2, 3)
+    image = Image.fromarray(written["test/cat/01.png"])  # its share is a thirtieth of a pixel
+    expected = image.resize((2, 60), Image.BICUBIC, box=(24, 0, 25, 1))
+    np.testing.assert_array_equal(loaded.test_images[1], expected)
 
 
 def test_padding_keeps_the_proportions_and_every_pixel(tmp_path):
