@@ -131,6 +131,14 @@ def test_image_grid_keeps_order_and_leaves_empty_places_empty():
     assert figure.get_supxlabel() == "n = 5"
 
 
+@pytest.mark.parametrize("label", ["b", "gaussian noise", "one that is far longer than the others"])
+def test_row_labels_lie_within_the_figure(label):
+    figure = plots.image_grid(np.zeros((20, 32, 32, 3)), columns=5, row_labels=[label] * 4)
+    assert drawn(figure)
+    ends = [text.get_window_extent().x0 for text in figure.axes[0].get_yticklabels()]
+    assert min(ends) >= 0
+
+
 @pytest.mark.parametrize("shape", [(7, 64, 40, 1), (3, 40, 64, 3), (1, 1, 1, 3), (4, 900, 700, 1)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
 def test_image_grid_takes_any_images(shape, dtype):

@@ -38,7 +38,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
         if isinstance(value, float | np.floating):
             return f"{value:.4f}"
         text = re.sub(r"[\\|$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", _encodable(value))
-        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        text = text.replace("&", "&amp;").replace("<", "&lt;")
         return " ".join(text.split())
 
     lines = [header, ["---"] * len(header), *rows]
@@ -95,7 +95,8 @@ def image_grid(
         top, left = tops[k // columns], lefts[k % columns]
         grid[top : top + height, left : left + width] = image
     wide = max(grid.shape[1] / inch, 3.8) + (0.9 if row_labels else 0)
-    figure, axis = plt.subplots(figsize=(wide + 0.2, grid.shape[0] / inch + 0.4))
+    size = (wide + 0.2, grid.shape[0] / inch + 0.4)
+    figure, axis = plt.subplots(figsize=size, layout="compressed")  # labels beside a fixed shape
     _picture(axis, grid)
     for k, title in enumerate(titles[: len(images)]):
         at = lefts[k % columns] + width / 2 - 0.5, tops[k // columns] - gap / 2
