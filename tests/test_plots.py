@@ -133,7 +133,8 @@ def test_image_grid_keeps_order_and_leaves_empty_places_empty():
 
 @pytest.mark.parametrize("label", ["b", "gaussian noise", "one that is far longer than the others"])
 def test_row_labels_lie_within_the_figure(label):
-    figure = plots.image_grid(np.zeros((20, 32, 32, 3)), columns=5, row_labels=[label] * 4)
+    labels = [label, "b", "c", "d"]
+    figure = plots.image_grid(np.zeros((20, 32, 32, 3)), columns=5, row_labels=labels, note="n")
     assert drawn(figure)
     ends = [text.get_window_extent().x0 for text in figure.axes[0].get_yticklabels()]
     assert min(ends) >= 0
@@ -141,11 +142,13 @@ def test_row_labels_lie_within_the_figure(label):
 
 @pytest.mark.parametrize("shape", [(7, 64, 40, 1), (3, 40, 64, 3), (1, 1, 1, 3), (4, 900, 700, 1)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
-def test_image_grid_takes_any_images(shape, dtype):
+def test_image_grid_takes_any_images(shape, dtype, caplog):
     images = np.random.default_rng(0).random(shape) * (255 if dtype == "uint8" else 1.0001)
     figure = plots.image_grid(images.astype(dtype), columns=2)
     width, height = figure.get_size_inches()
     assert drawn(figure) and 0 < width < 5 and 0 < height < 6
+    assert not caplog.records  # matplotlib tells of values outside [0, 1] in its log
+    assert max(figure.axes[0].images[0].get_array().shape) < 700  # no finer than can be seen
 
 
 @pytest.mark.parametrize("images", [[], np.zeros((0, 4, 4, 3))])
