@@ -357,9 +357,8 @@ def reliability_diagrams(
         axis.set(title=title, xlabel="confidence (mean of a bin)", xlim=(0, 1), ylim=(0, 1))
     axes[0, 0].set_ylabel("accuracy (share right in a bin)")
     if names := list(next(iter(panels.values()), {})):
-        axes[0, 0].legend(
-            axes[0, 0].lines[1:], names, fontsize=7
-        )  # given, for "_" would be left out
+        # Names are given, because matplotlib would leave out one that begins with "_".
+        axes[0, 0].legend(axes[0, 0].lines[1:], names, fontsize=7)
     return noted(figure, note)
 
 
