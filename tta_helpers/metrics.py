@@ -123,8 +123,8 @@ def gain_interval(fixed: int, broken: int, n: int, level: float = 0.95) -> tuple
     is widened to hold zero; where the test rejects and it holds zero, as it may at levels of 0.99
     and more, its end at zero gives way to the test's own (Clopper and Pearson's interval of the
     share of fixed images among those that change). So it leaves zero out exactly where p is below
-    1 - level. A 95 % interval holds the true gain in 92.8 to 100 of 100 cases, summed over all
-    outcomes for n of 20 to 200.
+    1 - level. A 95 % interval holds the true gain in 92.8 to 100 of 100 cases (all outcomes
+    summed; 20 to 200 images, of which up to half change).
     """
     if fixed < 0 or broken < 0 or n < max(1, fixed + broken) or not 0 < level < 1:
         raise ValueError(
@@ -488,8 +488,7 @@ def calibration_error(
     zero, where reflection fails: the lower is zero where perfect calibration could have led to the
     estimate, the upper at least as far off as the resamples reach above their mean. Bins stay as
     they are. In simulations with 500 to 10,000 images and true errors of 0 to 0.1, 95 % intervals
-    held the true error in 88 to 99 of 100 cases; below 500 images in 69 to 90 only, because
-    chance then moves the error more than the resamples show.
+    held the true error in 88 to 99 of 100 cases; below 500 images in 69 to 90 only.
 
     Parameters
     ----------
