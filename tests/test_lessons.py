@@ -1,0 +1,55 @@
+"""What lessons write out by hand, on inputs that the committed run did not meet."""
+
+from types import SimpleNamespace
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+from keras import ops
+from scipy import stats
+
+from tta_helpers import loss_predictor, models, runs
+
+
+def defined(notebook, text, **names):
+    """Run the one cell of a lesson that holds a text, and return the names that it defines."""
+    (path,) = runs.NOTEBOOKS.glob(f"{notebook}_*.ipynb")
+    (cell,) = [c for c in nbformat.read(path, as_version=4).cells if text in c.source]
+    exec(cell.source, names)
+    return names
+
+
+def test_the_written_out_ranks_share_ties():
+    losses = np.float32([[3, 1, 1, 2], [0, 0, 0, 0], [5, 4, 4, 4], [1, 2, 3, 4]])
+    scores = np.random.default_rng(0).normal(size=losses.shape).astype("float32")
+    by_hand = defined("04", "def spearman_loss", ops=ops)
+    expected = stats.rankdata(losses, axis=1) - 1  # SciPy: ties share their mean rank
+    np.testing.assert_array_equal(by_hand["ranks_of"](ops.convert_to_tensor(losses)), expected)
+    found = by_hand["spearman_loss"](ops.convert_to_tensor(losses), ops.convert_to_tensor(scores))
+    packaged = loss_predictor.spearman_loss(losses, scores)
+    np.testing.assert_allclose(*map(ops.convert_to_numpy, (found, packaged)), atol=1e-6)
+
+
+@pytest.mark.parametrize("equal", ["before", "after", "gains"])
+def test_no_t_test_where_nothing_varies(equal):
+    fits = {
+        "before": [(0.5, 0.6), (0.5, 0.7)],
+        "after": [(0.5, 0.7), (0.6, 0.7)],
+        "gains": [(0.5, 0.6), (0.6, 0.7)],
+    }[equal]
+    exact = [SimpleNamespace(before=b, after=a, gain=a - b) for b, a in fits]
+    names = {"exact": exact, "np": np, "stats": stats, "repeats": 2, "y_test": np.zeros(9)}
+    texts = {"points": lambda triple: "", "verdict": lambda *_: "", "label": ""}
+    said = SimpleNamespace(mean_interval=lambda values: (0, 0, 0), **texts)
+    names |= {"metrics": said, "plots": said, "data": said, "Markdown": str}
+    found = defined("02", "def p_value", **names)
+    assert ("no spread" in found["paired"]) == (equal == "gains")
+    assert ("no spread" in found["unpaired"]) == (equal in ("before", "after"))
+
+
+def test_the_written_out_network_is_the_packaged_one():
+    names = {"keras": keras, "seed": 0, "n_classes": 3, "x_train": np.zeros((1, 40, 24, 1))}
+    written = defined("01", "keras.Sequential(", **names, models=models)["model"]
+    packaged = models.baseline_cnn((40, 24, 1), 3)
+    assert [w.shape for w in written.weights] == [w.shape for w in packaged.weights]
