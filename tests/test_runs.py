@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import yaml
 
-import tta_helpers
 from tta_helpers import runs
 from tta_helpers.data import DataError, Dataset
 
@@ -113,9 +112,9 @@ def test_a_failing_notebook_leaves_the_last_good_one(workbook):
     assert not list(folder.glob("*.partial")) and not list(folder.glob(".*"))
 
 
-def test_one_line_a_notebook_where_the_output_is_no_terminal(workbook, capfd):
+def test_one_line_a_notebook_where_the_output_is_no_terminal(workbook, capsys):
     runs.run_workbook({"dataset": "auto", "log": str(workbook.log)}, "a")
-    told, errors = capfd.readouterr()
+    told, errors = capsys.readouterr()
     assert re.search(r"^01_one: \d+ s$", told, re.M)
     assert "\r" not in told and errors == ""
 
@@ -139,8 +138,9 @@ def test_kernels_are_of_this_interpreter_and_package(workbook, tmp_path, monkeyp
     foreign.mkdir(parents=True)
     spec = {"argv": ["/bin/false"], "display_name": "another's", "language": "python"}
     (foreign / "kernel.json").write_text(json.dumps(spec))
-    (tmp_path / "elsewhere" / "tta_helpers").mkdir(parents=True)
-    (tmp_path / "elsewhere" / "tta_helpers" / "__init__.py").write_text("")
+    for place in (workbook.root, tmp_path / "elsewhere"):
+        (place / "tta_helpers").mkdir(parents=True)
+        (place / "tta_helpers" / "__init__.py").write_text("")
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
     notebook = nbformat.read(workbook.path, as_version=4)
@@ -150,7 +150,8 @@ def test_kernels_are_of_this_interpreter_and_package(workbook, tmp_path, monkeyp
     nbformat.write(notebook, workbook.path)
     runs.run_workbook({"dataset": "auto", "log": str(workbook.log)}, "a")
     ran = nbformat.read(workbook.root / "runs" / "a" / "01_one.ipynb", as_version=4)
-    assert ran.cells[-1].outputs[0].text.split() == [sys.executable, tta_helpers.__file__]
+    own = str(workbook.root / "tta_helpers" / "__init__.py")
+    assert ran.cells[-1].outputs[0].text.split() == [sys.executable, own]
 
 
 def test_too_few_images_are_refused_before_a_kernel_starts(workbook, monkeypatch):

@@ -519,7 +519,7 @@ class OwnKernel(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         """The specification of this interpreter, with this package first among what it imports."""
         spec = KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
-        places = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+        places = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         spec.env = {**spec.env, "PYTHONPATH": os.pathsep.join(filter(None, places))}
         return spec
 
