@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -165,6 +166,14 @@ def test_too_few_images_are_refused_before_a_kernel_starts(workbook, monkeypatch
     with pytest.raises(DataError, match=r"n_test is 9, too few for 10 classes"):
         runs.run_workbook({"dataset": "auto", "n_test": 9, "log": str(workbook.log)}, "a")
     assert ran(workbook) == 0
+
+
+def test_a_lesson_does_not_import_what_executes_lessons():
+    code = "import sys; from tta_helpers import runs; print({'nbformat', 'papermill'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=runs.ROOT
+    )
+    assert done.stdout == "set()\n", done.stderr
 
 
 def test_a_notebook_that_leaves_no_record_has_failed(workbook):

@@ -23,22 +23,23 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
-import nbformat
 import numpy as np
 import numpy.typing as npt
-import papermill
 import yaml
 from filelock import FileLock, Timeout
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
 
 from tta_helpers.data import DataError, Dataset, load_dataset
+
+# nbformat and papermill take two seconds to import, and every lesson imports this module, for its
+# record alone: so they are imported where notebooks are executed or published.
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -258,21 +259,23 @@ def _inspected(path: Path, changed: int) -> tuple[dict[str, Any], tuple[str, ...
 
     A sweep asks for them run by run.
     """
-    notebook = nbformat.read(path, as_version=4)
-    cells = notebook.cells
-    if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = notebook["cells"]
+    sources = tuple("".join(cell["source"]) for cell in cells)  # one text, or its lines
+    tags = [cell["metadata"].get("tags", []) for cell in cells]
+    if not any("parameters" in some for some in tags):
         raise RunError(f"{path.name} has no cell tagged `parameters`: tag the one that sets them.")
-    declared = papermill.inspect_notebook(str(path))
+    first = next(k for k, some in enumerate(tags) if "parameters" in some)
     try:
-        defaults = {name: ast.literal_eval(entry["default"]) for name, entry in declared.items()}
-    except (ValueError, SyntaxError) as error:
+        lines = [node for node in ast.parse(sources[first]).body if isinstance(node, ast.Assign)]
+        defaults = {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+    except (AttributeError, ValueError, SyntaxError) as error:
         raise RunError(
             f"{path.name}: a parameter's default is no plain value ({error}): its cell tagged "
             "`parameters` may hold numbers, texts, True and False alone."
         ) from error
-    result = notebook.metadata.get("tta_result")
-    seconds = _seconds(result) if result else 60.0
-    return defaults, tuple(cell.source for cell in cells), seconds
+    result = notebook["metadata"].get("tta_result")
+    return defaults, sources, _seconds(result) if result else 60.0
 
 
 def load_tier(tier: str) -> dict[str, Any]:
@@ -537,6 +540,10 @@ def execute(
     RunError
         If a cell fails, the kernel dies or the disk is full. A failed cell's traceback is a note.
     """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
     output = folder / path.name
     partial = output.with_name(f".{output.name}")
     failed = output.with_suffix(".failed.ipynb")
@@ -589,9 +596,9 @@ def execute(
 
 def _cells_begun(partial: Path) -> int:
     """Return the number of code cells that a notebook's run has begun, from papermill's file."""
-    cells = nbformat.read(partial, as_version=4).cells
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    return sum(cell.metadata.papermill.start_time is not None for cell in code)
+    cells = json.loads(partial.read_text(encoding="utf-8"))["cells"]
+    code = [cell["metadata"] for cell in cells if cell["cell_type"] == "code"]
+    return sum(metadata["papermill"]["start_time"] is not None for metadata in code)
 
 
 @contextmanager
@@ -693,6 +700,8 @@ def publish(name: str) -> None:
     notebooks' own defaults (the lesson tier). A figure from a cell tagged `readme` is saved for
     README.md to show.
     """
+    import nbformat
+
     folder = named_folder(name)
     executed = [executed_copy(path, folder) for path in notebook_paths()]
     records = _records(folder)
@@ -706,7 +715,7 @@ def publish(name: str) -> None:
     write_whole(readme, with_results(readme.read_text(encoding="utf-8"), list(records.values())))
 
 
-def executed_copy(path: Path, folder: Path) -> nbformat.NotebookNode:
+def executed_copy(path: Path, folder: Path) -> "NotebookNode":
     """Return a committed notebook as executed in a folder, without papermill's notes.
 
     Raises
@@ -714,6 +723,8 @@ def executed_copy(path: Path, folder: Path) -> nbformat.NotebookNode:
     RunError
         If it did not run there, or its text or parameters were not the committed ones.
     """
+    import nbformat
+
     try:
         run = nbformat.read(folder / path.name, as_version=4)
     except FileNotFoundError as error:
@@ -730,7 +741,7 @@ def executed_copy(path: Path, folder: Path) -> nbformat.NotebookNode:
     return run
 
 
-def _picture(cell: nbformat.NotebookNode) -> bytes:
+def _picture(cell: "NotebookNode") -> bytes:
     return base64.b64decode(next(o.data["image/png"] for o in cell.outputs if "data" in o))
 
 
