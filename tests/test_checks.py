@@ -574,12 +574,13 @@ def test_a_dropped_network_leaves_no_trace():
     predict_views(model, images[:5], FLIP, precision="bfloat16")
     served = tta_model(model, FLIP)
     graphs = [weakref.ref(graph) for graph in forward.memory_of(model).graphs.values()]
-    assert len(graphs) == 3
+    mixed = keras.backend.backend() != "jax"  # with JAX, mixtures of views have no graph
+    assert len(graphs) == 2 + mixed
     gone = [weakref.ref(model), weakref.ref(served), *graphs]
     del model, served
     keras.backend.clear_session()  # Keras' own record of names
     gc.collect()
-    assert [reference() for reference in gone] == [None] * 5
+    assert [reference() for reference in gone] == [None] * len(gone)
 
 
 def test_a_model_saves_as_it_would_without_its_graphs(photos, tmp_path):
