@@ -21,7 +21,7 @@ from benchmarks.timing import Entry, machine
 from tta_helpers.data import load_dataset
 from tta_helpers.models import baseline_cnn, wide_resnet
 from tta_helpers.predict import WORTH_A_GRAPH, worth_a_graph
-from tta_helpers.runs import ROOT
+from tta_helpers.workbook.place import ROOT
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from tta_helpers.loss_predictor import compact_predictor, predict_scores, predic
 from tta_helpers.models import multiply_adds
 from tta_helpers.predict import generator_views, predict_copies, predict_views
 from tta_helpers.progress import progress
-from tta_helpers.runs import ROOT, notebook_paths
 from tta_helpers.views import FLIP, TWELVE
+from tta_helpers.workbook.place import ROOT, lesson_paths
 
 COPIES = 7  # the tutorial's
 
@@ -294,7 +294,7 @@ def loading(dataset: str, n_corrupted: int, rounds: int) -> Iterator[Entry]:
     yield Entry(
         7, f"corrupted, mean over {len(seconds)} corruptions at severity 3", mean.tolist(), **size
     )
-    for path in notebook_paths():
+    for path in lesson_paths():
         record = ROOT / "runs" / "lesson" / f"{path.stem}.json"
         if record.is_file():
             clock = json.loads(record.read_text(encoding="utf-8"))["seconds"]

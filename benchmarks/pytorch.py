@@ -13,7 +13,8 @@ import keras
 import numpy as np
 
 from benchmarks.timing import threads
-from tta_helpers.runs import ROOT, save_arrays
+from tta_helpers.workbook.place import ROOT
+from tta_helpers.workbook.records import save_arrays
 
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 

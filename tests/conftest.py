@@ -11,7 +11,8 @@ import small_workbook
 from distributed import LocalCluster
 from scipy import special
 
-from tta_helpers import runs
+from tta_helpers.workbook.place import write_whole
+from tta_helpers.workbook.publishing import with_section
 
 
 class LinearModel:
@@ -85,8 +86,8 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
     terminalreporter.write_line(f"{FAULTS.total()} faults tried: {listed}")
     readme = config.getoption("faults_into")
     if readme and exitstatus == 0:
-        text = runs.with_section(readme.read_text(encoding="utf-8"), "faults", faults_table())
-        runs.write_whole(readme, text)
+        text = with_section(readme.read_text(encoding="utf-8"), "faults", faults_table())
+        write_whole(readme, text)
 
 
 def faults_table():

@@ -15,7 +15,7 @@ from typing import Any
 
 import nbformat
 
-from tta_helpers import runs
+from tta_helpers.workbook import place
 
 NAN = re.compile(r"(?<![\w.])[+-]?nan(?!\w)")
 
@@ -23,7 +23,7 @@ NAN = re.compile(r"(?<![\w.])[+-]?nan(?!\w)")
 def faults_of(folder: Path, *, committed: bool = False) -> list[str]:
     """Return what is wrong with a run, one line a fault."""
     found = []
-    for path in runs.notebook_paths():
+    for path in place.lesson_paths():
         notebook = nbformat.read(folder / path.name, as_version=4)
         found += [f"{path.stem}, cell {k}: {fault}" for k, fault in _in_cells(notebook)]
         record = json.loads((folder / f"{path.stem}.json").read_text(encoding="utf-8"))

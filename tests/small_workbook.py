@@ -17,6 +17,7 @@ import yaml
 
 from tta_helpers import runs, sweeps
 from tta_helpers.data import Dataset
+from tta_helpers.workbook import place, sweep_files
 
 PARAMETERS = """\
 dataset = "auto"
@@ -85,14 +86,21 @@ def build(folder, names=("01_one",)):
     return folder
 
 
+def nine_images():
+    """Return a data set that need not be decoded: two classes, black pictures."""
+    images, labels = np.zeros((9, 8, 8, 3), np.uint8), np.arange(9) % 2
+    provenance = "Nine images made for a test."
+    return Dataset(
+        "nine", images, labels, images, labels, ("a", "b"), "nine", provenance, fingerprint="f00d"
+    )
+
+
 def enter(folder, patch=setattr):
     """Point the package at a workbook and at data that need not be decoded."""
-    provenance = "Nine images made for a test."
-    data = Dataset("nine", *[np.zeros(1)] * 4, ("a", "b"), "nine", provenance, "f00d")
-    patch(runs, "ROOT", folder)
-    patch(runs, "NOTEBOOKS", folder / "notebooks")
-    for module in (runs, sweeps):
-        patch(module, "load_dataset", lambda name, image_size: data)
+    patch(place, "ROOT", folder)
+    patch(place, "LESSONS", tuple(sorted(p.stem for p in (folder / "notebooks").glob("0*.ipynb"))))
+    for module in (runs, sweep_files):
+        patch(module, "load_dataset", lambda name, image_size: nine_images())
 
 
 def sweep_file(folder, name="many", **content):

@@ -9,12 +9,13 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from tta_helpers import loss_predictor, models, runs
+from tta_helpers import loss_predictor, models
+from tta_helpers.workbook import place
 
 
 def defined(notebook, text, **names):
     """Run the one cell of a lesson that holds a text, and return the names that it defines."""
-    (path,) = runs.NOTEBOOKS.glob(f"{notebook}_*.ipynb")
+    (path,) = place.notebooks().glob(f"{notebook}_*.ipynb")
     (cell,) = [c for c in nbformat.read(path, as_version=4).cells if text in c.source]
     exec(cell.source, names)
     return names

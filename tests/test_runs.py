@@ -9,10 +9,13 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
+import small_workbook
 import yaml
 
 from tta_helpers import runs
 from tta_helpers.data import DataError, Dataset
+from tta_helpers.workbook import chain, parameters, place, publishing
+from tta_helpers.workbook.place import RunError
 
 CODE = """\
 import json
@@ -34,18 +37,15 @@ if copies == 13:
 @pytest.fixture
 def workbook(tmp_path, monkeypatch):
     """A workbook of one small notebook, outside the real one."""
-    for name in ("ROOT", "NOTEBOOKS"):
-        monkeypatch.setattr(runs, name, tmp_path if name == "ROOT" else tmp_path / "notebooks")
     (tmp_path / "notebooks" / "tiers").mkdir(parents=True)
-    parameters = 'dataset = "auto"\nrun_dir = "runs/lesson"\ncopies = 7\nrate = 0.5\nlog = ""\n'
-    cell = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    declared = 'dataset = "auto"\nrun_dir = "runs/lesson"\ncopies = 7\nrate = 0.5\nlog = ""\n'
+    cell = nbformat.v4.new_code_cell(declared, metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell(CODE)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
     path = tmp_path / "notebooks" / "01_one.ipynb"
     nbformat.write(notebook, path)
-    provenance = "Nine images made for a test."
-    data = Dataset("nine", *[np.zeros(1)] * 4, ("a", "b"), "nine", provenance, "f00d")
-    monkeypatch.setattr(runs, "load_dataset", lambda name, image_size: data)
+    small_workbook.enter(tmp_path, monkeypatch.setattr)
+    data = small_workbook.nine_images()
     return SimpleNamespace(root=tmp_path, path=path, log=tmp_path / "log.txt", data=data)
 
 
@@ -60,12 +60,12 @@ def ran(workbook):
 
 def test_parameters_are_strict(workbook):
     paths = [workbook.path]
-    assert runs.parameters_for({"copies": 9, "rate": 1}, paths)[workbook.path]["copies"] == 9
-    with pytest.raises(runs.RunError, match=r"Unknown parameter coppies. Known: copies, dataset"):
-        runs.parameters_for({"coppies": 9}, paths)
+    assert parameters.checked_for({"copies": 9, "rate": 1}, paths)[workbook.path]["copies"] == 9
+    with pytest.raises(RunError, match=r"Unknown parameter coppies. Known: copies, dataset"):
+        parameters.checked_for({"coppies": 9}, paths)
     for name, value in (("copies", "9"), ("copies", True), ("copies", 9.0), ("rate", "fast")):
-        with pytest.raises(runs.RunError, match=f"{name} is .*it takes"):
-            runs.parameters_for({name: value}, paths)
+        with pytest.raises(RunError, match=f"{name} is .*it takes"):
+            parameters.checked_for({name: value}, paths)
 
 
 def test_second_run_skips_and_changes_run_again(workbook, monkeypatch, capsys):
@@ -104,7 +104,7 @@ def test_a_failing_notebook_leaves_the_last_good_one(workbook):
     runs.run_workbook(given, "a")
     folder = workbook.root / "runs" / "a"
     good = (folder / "01_one.ipynb").read_bytes()
-    with pytest.raises(runs.RunError, match="RuntimeError: unlucky"):
+    with pytest.raises(RunError, match="RuntimeError: unlucky"):
         runs.run_workbook({**given, "copies": 13}, "a")
     assert (folder / "01_one.ipynb").read_bytes() == good
     assert (folder / "01_one.failed.ipynb").is_file()
@@ -124,9 +124,9 @@ def test_the_time_left_follows_the_committed_runs(workbook, monkeypatch):
     paths = [workbook.path.with_name(f"0{k}.ipynb") for k in range(3)]
     committed = dict(zip(paths, (10.0, 30.0, 200.0), strict=True))
     now = iter([0.0, 5.0, 25.0, 90.0])  # half the committed time, then two thirds
-    monkeypatch.setattr(runs, "_committed_seconds", committed.get)
-    monkeypatch.setattr(runs.time, "perf_counter", lambda: next(now))
-    clock = runs._Clock(paths)
+    monkeypatch.setattr(chain, "inspected", lambda path: SimpleNamespace(seconds=committed[path]))
+    monkeypatch.setattr(chain.time, "perf_counter", lambda: next(now))
+    clock = chain._Clock(paths)
     assert clock.label(paths[0]) == "00"
     assert clock.done(paths[0]) == "00: 5 s, about 2 min to go"  # 5 / 10 x 230 s
     assert clock.label(paths[1]) == "01, about 2 min to go"
@@ -139,9 +139,9 @@ def test_kernels_are_of_this_interpreter_and_package(workbook, tmp_path, monkeyp
     foreign.mkdir(parents=True)
     spec = {"argv": ["/bin/false"], "display_name": "another's", "language": "python"}
     (foreign / "kernel.json").write_text(json.dumps(spec))
-    for place in (workbook.root, tmp_path / "elsewhere"):
-        (place / "tta_helpers").mkdir(parents=True)
-        (place / "tta_helpers" / "__init__.py").write_text("")
+    for there in (workbook.root, tmp_path / "elsewhere"):
+        (there / "tta_helpers").mkdir(parents=True)
+        (there / "tta_helpers" / "__init__.py").write_text("")
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
     notebook = nbformat.read(workbook.path, as_version=4)
@@ -171,7 +171,7 @@ def test_too_few_images_are_refused_before_a_kernel_starts(workbook, monkeypatch
 def test_a_lesson_does_not_import_what_executes_lessons():
     code = "import sys; from tta_helpers import runs; print('nbformat' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=runs.ROOT
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=place.ROOT
     )
     assert done.stdout == "False\n", done.stderr
 
@@ -181,16 +181,16 @@ def test_a_notebook_that_leaves_no_record_has_failed(workbook):
     notebook.cells[1].source = "1 + 1"
     nbformat.write(notebook, workbook.path)
     for _ in range(2):  # it is not taken for up to date either
-        with pytest.raises(runs.RunError, match=r"left no record 01_one.json"):
+        with pytest.raises(RunError, match=r"left no record 01_one.json"):
             runs.run_workbook({"dataset": "auto"}, "a")
 
 
 def test_names_and_tiers_are_checked(workbook):
     for name in ("", "..", "a/b", ".hidden"):
-        with pytest.raises(runs.RunError, match="NAME is"):
+        with pytest.raises(RunError, match="NAME is"):
             runs.run_workbook({"dataset": "auto"}, name)
-    with pytest.raises(runs.RunError, match="no tier 'huge'"):
-        runs.load_tier("huge")
+    with pytest.raises(RunError, match="no tier 'huge'"):
+        parameters.load_tier("huge")
 
 
 def test_record_is_whole_or_absent(workbook):
@@ -207,18 +207,18 @@ def test_record_is_whole_or_absent(workbook):
     assert set(saved["seconds"]) == {"set-up", "think"}
     assert saved["dataset"]["fingerprint"] == "f00d"
     assert saved["versions"]["keras"] and saved["devices"]
-    with pytest.raises(runs.RunError, match="run notebook 02_two first"):
+    with pytest.raises(RunError, match="run notebook 02_two first"):
         runs.read_record("runs/x", "02_two")
 
 
 def test_models_of_other_images_are_refused(workbook):
-    with pytest.raises(runs.RunError, match="run notebook 01_one first"):
+    with pytest.raises(RunError, match="run notebook 01_one first"):
         runs.require("runs/x", "01_one", workbook.data)
     values = {"dataset": "auto", "run_dir": "runs/x", "copies": 7, "rate": 0.5, "log": ""}
     runs.Record("01_one", "runs/x", values, workbook.data).save({}, {})
     runs.require("runs/x", "01_one", workbook.data)
     other = Dataset(**{**vars(workbook.data), "fingerprint": "beef", "provenance": "Ten others."})
-    with pytest.raises(runs.RunError, match=r"Then: Nine images.*\nNow: Ten others"):
+    with pytest.raises(RunError, match=r"Then: Nine images.*\nNow: Ten others"):
         runs.require("runs/x", "01_one", other)
 
 
@@ -228,7 +228,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(runs.os, "replace", refuse)
+    monkeypatch.setattr(place.os, "replace", refuse)
     with pytest.raises(OSError, match="disk full"):
         runs.write_whole(tmp_path / "result.json", "new")
     assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
@@ -244,7 +244,7 @@ def test_arrays_come_back_and_a_failed_write_keeps_them(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
-        patch.setattr(runs.os, "replace", refuse)
+        patch.setattr(place.os, "replace", refuse)
         runs.save_arrays(path, weights=weights + 1)
     assert [p.name for p in tmp_path.iterdir()] == ["arrays.npz"]
     with np.load(path) as saved:
@@ -272,25 +272,25 @@ def test_command_line_reports_plainly(workbook, capsys):
 
 
 def test_every_tier_names_known_parameters_and_lesson_is_the_default():
-    paths = runs.notebook_paths()
+    paths = place.lesson_paths()
     for tier in ("smoke", "lesson", "full"):
-        runs.parameters_for(runs.load_tier(tier), paths)
+        parameters.checked_for(parameters.load_tier(tier), paths)
     for path in paths:
-        defaults = runs.declared_parameters(path)
-        lesson = runs.parameters_for(runs.load_tier("lesson"), paths)[path]
+        defaults = parameters.declared_parameters(path)
+        lesson = parameters.checked_for(parameters.load_tier("lesson"), paths)[path]
         assert lesson == {name: defaults[name] for name in lesson}
 
 
 def test_notebooks_share_the_values_of_shared_parameters():
     """A tier sets a name once for all notebooks, so their defaults must agree."""
     values = {}
-    for path in runs.notebook_paths():
-        for name, default in runs.declared_parameters(path).items():
+    for path in place.lesson_paths():
+        for name, default in parameters.declared_parameters(path).items():
             assert values.setdefault(name, default) == default, (path.name, name)
 
 
 def test_committed_notebooks_and_readme_tell_the_same_results():
-    notebooks = [nbformat.read(path, as_version=4) for path in runs.notebook_paths()]
+    notebooks = [nbformat.read(path, as_version=4) for path in place.lesson_paths()]
     for notebook in notebooks:
         nbformat.validate(notebook)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -298,8 +298,8 @@ def test_committed_notebooks_and_readme_tell_the_same_results():
         outputs = [output for cell in code for output in cell.outputs]
         assert not any(o.output_type == "error" or o.get("name") == "stderr" for o in outputs)
     records = [notebook.metadata["tta_result"] for notebook in notebooks]
-    text = (runs.ROOT / "README.md").read_text(encoding="utf-8")
-    assert runs.with_results(text, records) == text
+    text = (place.ROOT / "README.md").read_text(encoding="utf-8")
+    assert publishing.with_results(text, records) == text
     for record in records:
         assert record["dataset"]["provenance"] in text
         assert json.dumps(record["headline"])
@@ -309,19 +309,19 @@ def test_the_readme_keeps_what_stands_around_a_section():
     text = (
         "before\n<!-- b: by hand -->\nb\n<!-- end of b -->\n<!-- a: -->\n<!-- end of a -->\nafter\n"
     )
-    changed = runs.with_section(text, "b", r"new \1" + "\n")
+    changed = publishing.with_section(text, "b", r"new \1" + "\n")
     assert changed == text.replace("\nb\n", "\n" + r"new \1" + "\n")
-    assert runs.with_section(changed, "b", "b\n") == text
-    with pytest.raises(runs.RunError, match=r"<!-- c: … -->.*put them back"):
-        runs.with_section(text, "c", "new")
+    assert publishing.with_section(changed, "b", "b\n") == text
+    with pytest.raises(RunError, match=r"<!-- c: … -->.*put them back"):
+        publishing.with_section(text, "c", "new")
 
 
 @pytest.mark.parametrize("name", ["results", "benchmarks", "faults", "sweep"])
 def test_the_readme_has_a_place_for_whatever_commands_write(name):
-    text = (runs.ROOT / "README.md").read_text(encoding="utf-8")
-    assert runs.with_section(text, name, "new") != text
+    text = (place.ROOT / "README.md").read_text(encoding="utf-8")
+    assert publishing.with_section(text, name, "new") != text
 
 
 def test_environment_file_and_lock_name_the_same_python():
-    environment = yaml.safe_load((runs.ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load((place.ROOT / "environment.yml").read_text())
     assert {"pip": ["-r requirements.txt"]} in environment["dependencies"]

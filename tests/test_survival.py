@@ -14,8 +14,8 @@ import pytest
 import small_workbook as tiny
 
 from tta_helpers import models, runs
-from tta_helpers.runs import RunError
 from tta_helpers.sweeps import Cluster, run_sweep
+from tta_helpers.workbook.place import RunError
 
 GIVEN = {"dataset": "auto"}
 

@@ -15,8 +15,11 @@ import small_workbook as tiny
 import yaml
 
 from tta_helpers import runs, sweeps
-from tta_helpers.runs import RunError
-from tta_helpers.sweeps import Cluster, read_sweep, run_sweep
+from tta_helpers.sweeps import run_sweep
+from tta_helpers.workbook import clusters, place, sweep_files
+from tta_helpers.workbook.clusters import Cluster
+from tta_helpers.workbook.place import RunError
+from tta_helpers.workbook.sweep_files import read_sweep
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -142,7 +145,7 @@ def test_numbers_are_found_however_deep():
 
 
 def test_the_report_gathers_and_draws_whatever_varied(small, scheduler, monkeypatch, capsys):
-    name = f"{sweeps.REPORT}.ipynb"
+    name = f"{sweep_files.REPORT}.ipynb"
     shutil.copy(REPOSITORY / "notebooks" / name, small / "notebooks")
     shutil.copytree(REPOSITORY / "tta_helpers", small / "tta_helpers")
     monkeypatch.setenv("PYTHONPATH", str(small))  # so that the report's kernel takes this workbook
@@ -190,7 +193,7 @@ def test_publishing_puts_the_gist_of_a_report_into_the_readme(small):
     cells.append(nbformat.v4.new_code_cell("k = 3", metadata={"tags": ["parameters"]}))
     report = nbformat.v4.new_notebook(cells=cells)
     report.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
-    name = f"{sweeps.REPORT}.ipynb"
+    name = f"{sweep_files.REPORT}.ipynb"
     nbformat.write(report, small / "notebooks" / name)
     for cell, output in zip(report.cells, told, strict=True):
         cell.outputs = [output]
@@ -270,23 +273,23 @@ def test_slurm_settings_are_checked(small, tmp_path, monkeypatch):
     ):
         path.write_text(yaml.safe_dump({**SLURM, **changed}))
         with pytest.raises(RunError, match=f"refused.*{message}"):
-            sweeps.slurm_cluster(path)
+            clusters.slurm_cluster(path)
     with pytest.raises(RunError, match=r"absent\.yml are refused"):
-        sweeps.slurm_cluster(tmp_path / "absent.yml")
+        clusters.slurm_cluster(tmp_path / "absent.yml")
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     with pytest.raises(RunError, match=r"pip install 'tta-workbook\[slurm\]'"):
-        sweeps.slurm_cluster(path)
+        clusters.slurm_cluster(path)
 
 
 def test_every_sweep_file_of_the_workbook_is_sound():
-    files = sorted((runs.ROOT / "sweeps").glob("*.yml"))
+    files = sorted((place.ROOT / "sweeps").glob("*.yml"))
     assert files
     for path in files:
         assert read_sweep(path).combinations
 
 
 def test_the_committed_report_is_whole_and_says_what_it_shows():
-    notebook = nbformat.read(runs.NOTEBOOKS / f"{sweeps.REPORT}.ipynb", as_version=4)
+    notebook = nbformat.read(place.notebooks() / f"{sweep_files.REPORT}.ipynb", as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))

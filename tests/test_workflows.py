@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from tta_helpers import runs
+from tta_helpers.workbook import place
 
-WORKFLOWS = sorted((runs.ROOT / ".github" / "workflows").glob("*.yml"))
-MAKEFILE = (runs.ROOT / "Makefile").read_text(encoding="utf-8")
+WORKFLOWS = sorted((place.ROOT / ".github" / "workflows").glob("*.yml"))
+MAKEFILE = (place.ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def steps(path):
@@ -45,13 +46,13 @@ def test_workflows_pin_their_actions_and_call_what_there_is(path):
 
 
 def test_the_gpu_workflow_blocks_no_pull_request_and_requires_a_gpu():
-    content = yaml.safe_load((runs.ROOT / ".github/workflows/gpu.yml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((place.ROOT / ".github/workflows/gpu.yml").read_text(encoding="utf-8"))
     assert set(content[True]) == {"schedule", "workflow_dispatch"}  # YAML 1.1 reads `on` as true
     assert any("--require-gpu" in step.get("run", "") for step in content["jobs"]["full"]["steps"])
 
 
 def test_ci_covers_the_pythons_of_the_package():
-    content = yaml.safe_load((runs.ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((place.ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     pythons = content["jobs"]["test"]["strategy"]["matrix"]["python"]
     assert pythons == ["3.11", "3.12", "3.13"]
 

@@ -8,10 +8,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 
+from tta_helpers.quiet import keras, ops
 from tta_helpers.views import View
 
 TOLERANCE = 1e-5  # how far rounding may carry a view's output beyond [0, 1]

@@ -88,6 +88,8 @@ class Dataset:
     fingerprint
         SHA-256 in hexadecimal over class names, images and labels. Equal content gives equal
         fingerprints wherever it was read from.
+    whole_fingerprint
+        Of a part that `take` drew: the fingerprint of the whole. Empty otherwise.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Dataset:
     label: str
     provenance: str
     fingerprint: str
+    whole_fingerprint: str = ""
 
     def take(self, n_train: int = 0, n_test: int = 0, seed: int = 0) -> "Dataset":
         """Return the data set with at most so many images, each class in proportion.
@@ -138,7 +141,11 @@ class Dataset:
             return self
         part = f"Of these, {' and '.join(taken)} drawn with seed {seed}, each class in proportion."
         digest = hashlib.sha256(f"{self.fingerprint} {part}".encode()).hexdigest()
-        changes = {"provenance": f"{self.provenance} {part}", "fingerprint": digest}
+        changes = {
+            "provenance": f"{self.provenance} {part}",
+            "fingerprint": digest,
+            "whole_fingerprint": self.whole_fingerprint or self.fingerprint,
+        }
         return replace(self, **arrays, **changes)
 
 

@@ -8,11 +8,10 @@ a second or two, the saving on some thousand images.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 
 from tta_helpers import checks
+from tta_helpers.quiet import keras, ops
 from tta_helpers.views import View
 
 WORTH_A_GRAPH = 4000  # images that a model predicts, in one call or in several

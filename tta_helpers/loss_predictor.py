@@ -16,9 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 
 from tta_helpers import checks
 from tta_helpers.forward import checked_ending, predict_mixed, worth_a_graph
@@ -27,6 +25,7 @@ from tta_helpers.models import ProgressBar
 from tta_helpers.policies import checked_choice, cross_entropy
 from tta_helpers.predict import predict_views, probabilities
 from tta_helpers.progress import progress
+from tta_helpers.quiet import keras, ops
 from tta_helpers.views import View, check_turns
 
 RankLoss = Callable[[Any, Any], Any]

@@ -3,11 +3,11 @@
 import math
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from tta_helpers.corruptions import corrupt_at_random
 from tta_helpers.progress import progress
+from tta_helpers.quiet import keras
 
 FIT = {"epochs": 3, "batch_size": 128}
 """The tutorial's fit settings."""

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 
 from tta_helpers import checks
 from tta_helpers.forward import (
@@ -18,6 +16,7 @@ from tta_helpers.forward import (
 )
 from tta_helpers.policies import normalised_weights, softmax
 from tta_helpers.progress import progress
+from tta_helpers.quiet import keras, ops
 from tta_helpers.views import View, check_views
 
 __all__ = [

@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterable
 from itertools import combinations
 
-import keras
 import numpy as np
-from keras import ops
+
+from tta_helpers.quiet import keras, ops
 
 LARGEST_LOSS = 0.25  # of a picture, by turning it; a square one loses at most 0.17
 

@@ -12,18 +12,18 @@ import pytest
 from executed import faults_of
 from make_folders import KINDS, make
 
-from tta_helpers import runs
+from tta_helpers.workbook import place
 
-FOLDERS = runs.ROOT / "build" / "datasets"
+FOLDERS = place.ROOT / "build" / "datasets"
 
 
 def run(name: str, dataset: Path, *options: str) -> None:
     """Run the smoke tier on a data set, and hold its notebooks and records to being clean."""
     command = [sys.executable, "-m", "tta_helpers.runs", "run", "--tier", "smoke"]
     command += ["--name", name, "--dataset", str(dataset), *options]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=runs.ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=place.ROOT)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    assert not faults_of(runs.ROOT / "runs" / name)
+    assert not faults_of(place.ROOT / "runs" / name)
 
 
 @pytest.mark.parametrize("name", KINDS)

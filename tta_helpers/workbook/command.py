@@ -1,0 +1,116 @@
+"""What the command lines share: settings made absolute, and every error a message."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tta_helpers.data import DataError
+from tta_helpers.workbook.kernels import USUAL, Limits, set_aside
+from tta_helpers.workbook.place import RunError
+from tta_helpers.workbook.records import changed_settings
+
+FOLDERS = ("CIFAR10_DIR", "TTA_CACHE", "KERAS_HOME")
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every command has."""
+    parser.add_argument("--traceback", action="store_true", help="show where in the code it failed")
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how long to wait."""
+    parser.add_argument(
+        "--cell-hours", type=positive, default=USUAL.cell / 3600, help="the most a cell may take"
+    )
+    parser.add_argument(
+        "--run-hours", type=positive, default=USUAL.run / 3600, help="the most a run may take"
+    )
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    """Return the limits that the options set."""
+    return Limits(cell=3600 * options.cell_hours, run=3600 * options.run_hours)
+
+
+def positive(text: str) -> float:
+    """Return a number above 0 and below 10,000, for argparse."""
+    number = float(text)
+    if not 0 < number < 10_000:
+        raise ValueError
+    return number
+
+
+def exit_status(work: Callable[[], int], *, traceback: bool = False) -> int:
+    """Do a command's work and return its exit status; errors become one plain message."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a test's, or a notebook's
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        settle_folders()
+        status = work()
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on where this one stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        _forget_output()
+        return 141  # as a shell says of a process that a closed pipe ended
+    except Exception as error:
+        if traceback:
+            raise
+        _forget_full_output()
+        print(f"error: {told(error)}", file=sys.stderr)
+        return 1
+
+
+def told(error: Exception) -> str:
+    """Return what an error says, in words."""
+    if isinstance(error, RunError | DataError):
+        return str(error)
+    if isinstance(error, OSError):
+        what = f"{error.filename}: " if error.filename else ""
+        return f"{what}{error.strerror or error}. Is the disk full, or the file another user's?"
+    return (
+        f"{type(error).__name__}: {error}\nThis was not foreseen; --traceback shows where it comes "
+        "from."
+    )
+
+
+def _forget_output() -> None:
+    """Send what is left of the output nowhere, so that Python's end does not fail at it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _forget_full_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
+
+
+def tell_set_aside() -> None:
+    """Print which of the user's settings a run does without."""
+    if found := [*set_aside(), *changed_settings()]:
+        print(f"Set aside for this run: {', '.join(found)}.", flush=True)
+
+
+def settle_folders() -> None:
+    """Make the folders in environment variables absolute: the kernels start in another folder."""
+    for name in FOLDERS:
+        if os.environ.get(name):
+            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
+
+
+def settled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with folders made absolute, for the same reason."""
+    absolute = {}
+    for name in ("dataset", "cifar10c_dir"):
+        value = given.get(name)
+        if isinstance(value, str) and value and Path(value).expanduser().is_dir():
+            absolute[name] = str(Path(value).expanduser().resolve())
+    return {**given, **absolute}

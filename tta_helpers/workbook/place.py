@@ -1,0 +1,108 @@
+"""Where the workbook lies, which lessons it has, and how files are written there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+ROOT = Path(__file__).resolve().parents[2]
+LESSONS = (
+    "01_baseline_cnn",
+    "02_flip_tta",
+    "03_tune_tta",
+    "04_learned_loss_predictor",
+    "05_choose_policy",
+)
+
+
+class RunError(Exception):
+    """A run cannot start or has failed; the message says what to do."""
+
+
+def notebooks() -> Path:
+    """Return the folder of the notebooks."""
+    return ROOT / "notebooks"
+
+
+def lesson_paths() -> list[Path]:
+    """Return the lessons in order. A copy of one, or a notebook of the reader's, is none."""
+    return [notebooks() / f"{name}.ipynb" for name in LESSONS]
+
+
+def run_folder(run_dir: str | Path) -> Path:
+    """Return the folder for a run's files, made if need be; a relative one lies in the workbook.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made.
+    """
+    folder = ROOT / run_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # a name may hold what no name can
+        raise RunError(
+            f"The folder {folder} cannot be made ({error}): move what is in its place, make the "
+            "disk writable, or choose another name."
+        ) from error
+    return folder
+
+
+def named_folder(name: str) -> Path:
+    """Return the folder in runs/ of this name, made if need be.
+
+    Raises
+    ------
+    RunError
+        If it is not one plain name, or the folder cannot be made.
+    """
+    plain = name and Path(name).name == name and not name.startswith(".") and name.isprintable()
+    if not plain:
+        raise RunError(f"NAME is {name!r}; give one plain folder name, it is made in runs/.")
+    return run_folder(Path("runs") / name)
+
+
+@contextmanager
+def locked(folder: Path, *, wait: float = 0) -> Iterator[None]:
+    """Hold the lock that keeps two runs off one folder; it falls when the process ends.
+
+    Parameters
+    ----------
+    folder
+        The folder; the lock lies beside it.
+    wait
+        Seconds to wait for another run that holds it.
+
+    Raises
+    ------
+    RunError
+        If another run holds it for longer, or the lock cannot be written.
+    """
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=wait)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(
+            f"Another run is at work in {folder}: wait until it is done, or choose another name."
+        ) from error
+    except OSError as error:
+        raise RunError(
+            f"The lock {lock.lock_file} cannot be written ({error.strerror}): make the folder "
+            "writable or the name shorter, or delete the lock if another user left it."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: under a temporary name first, then renamed."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content if isinstance(content, bytes) else content.encode())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

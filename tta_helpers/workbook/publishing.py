@@ -1,0 +1,118 @@
+"""Taking a run's outputs into the committed notebooks and README.md."""
+
+import base64
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tta_helpers.workbook import place
+from tta_helpers.workbook.chain import older
+from tta_helpers.workbook.parameters import inspected
+from tta_helpers.workbook.place import RunError, lesson_paths, named_folder, write_whole
+from tta_helpers.workbook.records import records_in, summary_table, total_seconds
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+def publish(name: str) -> None:
+    """Put the outputs of runs/<name>/ into the committed notebooks, and its summary into README.md.
+
+    Only outputs of notebooks whose text is the committed one are taken, from a run with the
+    notebooks' own defaults (the lesson tier). A figure from a cell tagged `readme` is saved for
+    README.md to show.
+    """
+    import nbformat
+
+    folder = named_folder(name)
+    if mixed := older(folder):
+        raise RunError(
+            f"In {folder.name}, {', '.join(mixed)} ran before a notebook above it ran again: run "
+            "all to the end first."
+        )
+    executed = {path: executed_copy(path, folder) for path in lesson_paths()}
+    records = records_in(folder)
+    readme = place.ROOT / "README.md"
+    text = with_results(readme.read_text(encoding="utf-8"), list(records.values()))
+    figures = [
+        picture(cell, path.name)
+        for path, run in executed.items()
+        for cell in run.cells
+        if "readme" in cell.metadata.get("tags", [])
+    ]
+    # Whatever can be refused has been: now all is written.
+    for figure in figures[:1]:
+        write_whole(place.notebooks() / "tta.png", figure)
+    for path, run in executed.items():
+        run.metadata["tta_result"] = records[path.stem]
+        write_whole(path, nbformat.writes(run) + "\n")
+    write_whole(readme, text)
+
+
+def executed_copy(path: Path, folder: Path) -> "NotebookNode":
+    """Return a committed notebook as executed in a folder, without papermill's notes.
+
+    Raises
+    ------
+    RunError
+        If it did not run there, or its text or parameters were not the committed ones.
+    """
+    import nbformat
+
+    try:
+        run = nbformat.read(folder / path.name, as_version=4)
+    except FileNotFoundError as error:
+        raise RunError(f"{path.name} has not run in {folder.name}; run it first.") from error
+    if tuple(cell.source for cell in run.cells) != inspected(path).sources:
+        raise RunError(
+            f"{path.name} differs from what ran in {folder.name}, or ran with other parameters "
+            "than its defaults; run it again with the lesson tier."
+        )
+    run.metadata.pop("papermill", None)
+    for cell in run.cells:
+        for key in ("papermill", "execution", "exception"):
+            cell.metadata.pop(key, None)
+    return run
+
+
+def picture(cell: "NotebookNode", notebook: str) -> bytes:
+    """Return the figure that a cell shows, as PNG.
+
+    Raises
+    ------
+    RunError
+        If it shows none.
+    """
+    for output in cell.outputs:
+        if "image/png" in output.get("data", {}):
+            return base64.b64decode(output.data["image/png"])
+    raise RunError(f"{notebook}: a cell tagged `readme` shows no figure; run it again.")
+
+
+def with_results(text: str, records: list[dict[str, Any]]) -> str:
+    """Return README text with the results in their place, and the notebooks' minutes."""
+    text = with_section(text, "results", summary_table(records))
+    for record in records:
+        row = rf"(\(notebooks/{record['notebook']}\.ipynb\) \|[^|\n]*\|)[^|\n]*\|"
+        minutes = math.ceil(total_seconds(record) / 60)
+        text = re.sub(row, rf"\1 {minutes} |", text)
+    return text
+
+
+def with_section(text: str, name: str, section: str) -> str:
+    """Return README text with a section between the two comments that bear its name.
+
+    Raises
+    ------
+    RunError
+        If the comments are not there.
+    """
+    place = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end of {name} -->)"
+    text, found = re.subn(place, lambda marks: marks[1] + section + marks[2], text, flags=re.S)
+    if not found:
+        raise RunError(
+            f"README.md lacks the comments <!-- {name}: … --> and <!-- end of {name} -->, between "
+            "which the numbers belong; put them back."
+        )
+    return text

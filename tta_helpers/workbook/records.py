@@ -1,0 +1,353 @@
+"""What a notebook leaves: one JSON record of what ran, on what, for how long, and the results."""
+
+import functools
+import importlib.util
+import io
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tta_helpers.data import Dataset
+from tta_helpers.workbook import place
+from tta_helpers.workbook.kernels import FINGERPRINT, check_owner
+from tta_helpers.workbook.parameters import declared_parameters, inspected
+from tta_helpers.workbook.place import RunError, lesson_paths, run_folder, write_whole
+
+# ---------------------------------------------------------------- what results depend on
+
+PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "pillow")
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+"""Keras' backends, and the module that each needs."""
+KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+KERAS_ALLOWED = {
+    "floatx": ("float16", "float32", "float64"),
+    "epsilon": (),  # any float
+    "image_data_format": ("channels_last", "channels_first"),
+}
+
+
+def keras_settings() -> dict[str, Any]:
+    """Return what a keras.json of the user's says; Keras passes over one that is no JSON."""
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    try:
+        found = json.loads((home / "keras.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def backend() -> str:
+    """Return the name of Keras' backend, without starting it.
+
+    Raises
+    ------
+    RunError
+        If Keras has no such backend, or it is not installed.
+    """
+    name = os.environ.get("KERAS_BACKEND") or keras_settings().get("backend") or "tensorflow"
+    if name not in BACKENDS:
+        raise RunError(
+            f"Keras has no backend {name!r}: set KERAS_BACKEND, or backend in keras.json, to one "
+            f"of {', '.join(BACKENDS)}."
+        )
+    if "keras" not in sys.modules and not importlib.util.find_spec(BACKENDS[name]):
+        raise RunError(
+            f"Keras' backend {name!r} is not installed: install it, or set KERAS_BACKEND to "
+            "another one."
+        )
+    return name
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that results depend on."""
+    return {name: _version(name) for name in (*PACKAGES, backend())}
+
+
+@functools.cache
+def _version(package: str) -> str:
+    return version(package)
+
+
+def changed_settings() -> list[str]:
+    """Return what keras.json sets other than Keras' own defaults; `begin` sets it back.
+
+    Raises
+    ------
+    RunError
+        If it holds what Keras would refuse.
+    """
+    found = {**KERAS_DEFAULTS, **keras_settings()}
+    for name, allowed in KERAS_ALLOWED.items():
+        if found[name] not in allowed and not (name == "epsilon" and type(found[name]) is float):
+            raise RunError(
+                f"keras.json sets {name} to {found[name]!r}, which Keras refuses: correct the file "
+                "or delete it."
+            )
+    changed = [name for name, usual in KERAS_DEFAULTS.items() if found[name] != usual]
+    return [f"{name}={found[name]} in keras.json" for name in changed]
+
+
+def begin(notebook: str, values: Mapping[str, Any]) -> str:
+    """Check a lesson's kernel and parameters, and give Keras its own defaults.
+
+    Parameters
+    ----------
+    notebook
+        The notebook's name without its extension, such as "01_baseline_cnn".
+    values
+        Where the parameters' values are: `globals()` of the notebook.
+
+    Returns
+    -------
+    str
+        `environment_line`.
+
+    Raises
+    ------
+    RunError
+        If the kernel is another workbook's, or a parameter lies outside its range.
+    """
+    from tta_helpers.quiet import keras
+
+    check_owner()
+    for name, parameter in inspected(place.notebooks() / f"{notebook}.ipynb").parameters.items():
+        parameter.checked(values[name], notebook)
+    keras.config.set_floatx(KERAS_DEFAULTS["floatx"])
+    keras.config.set_epsilon(KERAS_DEFAULTS["epsilon"])
+    keras.config.set_image_data_format(KERAS_DEFAULTS["image_data_format"])
+    keras.config.set_dtype_policy("float32")
+    return environment_line()
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions, the backend and the devices that results depend on."""
+    from tta_helpers.quiet import keras
+
+    return {
+        "python": platform.python_version(),
+        "versions": versions(),
+        "backend": keras.backend.backend(),
+        "devices": keras.distribution.list_devices(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def environment_line(found: Mapping[str, Any] | None = None) -> str:
+    """Return versions and devices in one line: of a record, or without one of this process."""
+    found = found or environment()
+    versions, backend = found["versions"], found["backend"]
+    return (
+        f"Python {found['python']}, Keras {versions['keras']} on {backend} {versions[backend]}, "
+        f"{', '.join(found['devices'])}; {found['machine']}"
+    )
+
+
+# ---------------------------------------------------------------- the record
+
+
+class Record:
+    """The one JSON file that a notebook leaves: what ran, on what, for how long, and the results.
+
+    Parameters
+    ----------
+    notebook
+        The notebook's name without its extension, such as "01_baseline_cnn".
+    run_dir
+        Folder for the run's files, as `run_folder` takes it.
+    values
+        Where the parameters' values are: `globals()` of the notebook.
+    dataset
+        The data that the results come from.
+
+    Raises
+    ------
+    RunError
+        If the data are others than those that the run has found, or the folder cannot be made.
+    """
+
+    def __init__(
+        self, notebook: str, run_dir: str | Path, values: Mapping[str, Any], dataset: Dataset
+    ) -> None:
+        _check_data(dataset)
+        self.path = run_folder(run_dir) / f"{notebook}.json"
+        names = declared_parameters(place.notebooks() / f"{notebook}.ipynb")
+        self._head = {
+            "notebook": notebook,
+            "parameters": {name: values[name] for name in names if name != "run_dir"},
+            "dataset": {
+                "name": dataset.name,
+                "provenance": dataset.provenance,
+                "fingerprint": dataset.fingerprint,
+            },
+            **environment(),
+            "commit": _commit(),
+        }
+        self._clock: list[tuple[str, float]] = [("set-up", time.perf_counter())]
+
+    def section(self, name: str) -> None:
+        """Start timing a section; the one before it ends here."""
+        self._clock.append((name, time.perf_counter()))
+
+    def save(self, headline: Mapping[str, float], metrics: Mapping[str, Any]) -> None:
+        """Write the record.
+
+        Parameters
+        ----------
+        headline
+            The numbers for the summary table: baseline, tta, gain, low, high; those that there are.
+        metrics
+            Every other result, as plain numbers, strings, lists and dictionaries.
+        """
+        ends = [start for _, start in self._clock[1:]] + [time.perf_counter()]
+        timed = zip(self._clock, ends, strict=True)
+        seconds = {name: round(end - start, 2) for (name, start), end in timed}
+        body = {
+            **self._head,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": seconds,
+            "headline": dict(headline),
+            "metrics": dict(metrics),
+        }
+        write_whole(self.path, json.dumps(body, indent=1, default=_plain) + "\n")
+
+
+def save_arrays(path: Path, **arrays: npt.ArrayLike) -> None:
+    """Write arrays into one `.npz` file, whole or not at all; `np.load` reads it."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_whole(path, buffer.getvalue())
+
+
+def _check_data(dataset: Dataset) -> None:
+    """Check, in a kernel that a run started, that the data are those that the run has found."""
+    found = dataset.whole_fingerprint or dataset.fingerprint
+    if os.environ.get(FINGERPRINT, found) != found:
+        raise RunError(
+            f"The data here are not those that the run began with. Here: {dataset.provenance} "
+            "Were files changed or a download finished meanwhile, or has this machine other data? "
+            "Run again, with the same data everywhere."
+        )
+
+
+def read_record(run_dir: str | Path, notebook: str) -> dict[str, Any]:
+    """Return the record that a notebook left in a run, or say which notebook to run first."""
+    path = place.ROOT / run_dir / f"{notebook}.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if missing := {"dataset", "seconds", "headline"} - set(record):
+            raise ValueError(f"it has no {', '.join(sorted(missing))}")
+    except FileNotFoundError:
+        raise RunError(
+            f"{path.name} is not in {path.parent.name}/: run notebook {notebook} first, "
+            "with the same run_dir."
+        ) from None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise RunError(f"{path} is not a result record ({error}); run {notebook} again.") from error
+    return record
+
+
+def committed_records(beginning: str) -> list[dict[str, Any]]:
+    """Return the records of longer runs that lie in notebooks/records, by the start of a name."""
+    found = sorted((place.notebooks() / "records").glob(f"{beginning}*.json"))
+    return [read_record(path.parent, path.stem) for path in found]
+
+
+def committed_path(name: str) -> Path:
+    """Return the path of a file in notebooks/records."""
+    return place.notebooks() / "records" / name
+
+
+def require(run_dir: str | Path, notebook: str, dataset: Dataset) -> None:
+    """Check that an earlier notebook ran there on the same images.
+
+    Raises
+    ------
+    RunError
+        If it left no record, or one of other images: models of one data set would be judged on
+        another.
+    """
+    before = read_record(run_dir, notebook)["dataset"]
+    if before["fingerprint"] != dataset.fingerprint:
+        raise RunError(
+            f"In {run_dir}, notebook {notebook} ran on other images.\n"
+            f"Then: {before['provenance']}\nNow: {dataset.provenance}\n"
+            "Set dataset, n_train, n_test, seed and CIFAR10_DIR as they were, or run it again."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy numbers and arrays into what JSON knows."""
+    return value.tolist()
+
+
+def _commit() -> str | None:
+    """Return the commit that is checked out, with "+" if files differ from it; None without git.
+
+    A repository around the workbook is another one's: an unpacked archive has no commit.
+    """
+    if not (place.ROOT / ".git").exists():
+        return None
+    described = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    try:
+        done = subprocess.run(
+            described, cwd=place.ROOT, capture_output=True, text=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+# ---------------------------------------------------------------- the summary
+
+
+def records_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the records of a run by lesson, in order, of those lessons that left one."""
+    present = [path.stem for path in lesson_paths() if (folder / f"{path.stem}.json").is_file()]
+    return {stem: read_record(folder, stem) for stem in present}
+
+
+def summary_table(records: Iterable[Mapping[str, Any]], older: Collection[str] = ()) -> str:
+    """Return a Markdown table of records: data, baseline, TTA gain with interval, seconds.
+
+    Notebooks in `older` are marked: their results do not belong to those before them.
+    """
+    records = list(records)
+    lines = [
+        "| notebook | without TTA | with TTA | gain in points [95 % interval] | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    for record in records:
+        headline = record["headline"]
+        cells = [_percent(headline.get("baseline")), _percent(headline.get("tta")), "-"]
+        if "gain" in headline:
+            gain, low, high = (100 * headline[key] for key in ("gain", "low", "high"))
+            cells[2] = f"{gain:+.2f} [{low:+.2f}, {high:+.2f}]"
+        name, seconds = record["notebook"], math.ceil(total_seconds(record))
+        mark = " (older)" if name in older else ""
+        lines.append(f"| {name}{mark} | {' | '.join(cells)} | {seconds} |")
+    # Each only once, in the order of the notebooks.
+    provenance = dict.fromkeys(record["dataset"]["provenance"] for record in records)
+    machines = dict.fromkeys(environment_line(record) for record in records)
+    told = ["Older: from before a notebook above ran again. The same run makes them anew."]
+    return "\n\n".join(["\n".join(lines), *told[: len(older)], *provenance, *machines, ""])
+
+
+def total_seconds(record: Mapping[str, Any]) -> float:
+    """Return how long a notebook took, all its sections together."""
+    return sum(record["seconds"].values())
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f} %"
