@@ -8,6 +8,7 @@ end of the comment beside it is its range:
     k = 1  # views an image (1 to 12)
     predictor = "compact"  # or "efficientnet", the paper's (one of compact, efficientnet)
     penalties = "0.01 0.1"  # strengths to try (each above 0)
+    image_size = 0  # pixels a side; 0 keeps the size (0, or 8 or more)
     seen = "noise blur"  # what to train on (corruptions)
 
 Tiers and sweeps are YAML 1.2: `010` is ten, `1e-3` a number, `yes` a word; a key stands once.
@@ -16,6 +17,7 @@ Tiers and sweeps are YAML 1.2: `010` is ten, `1e-3` a number, `yes` a word; a ke
 import ast
 import functools
 import io
+import itertools
 import json
 import math
 import re
@@ -28,11 +30,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from tta_helpers.class_folders import some
 from tta_helpers.workbook import place
 from tta_helpers.workbook.place import RunError
+
+DEEPEST = 20  # lists in lists in a YAML file
 
 # ---------------------------------------------------------------- ranges
 
@@ -65,8 +69,11 @@ class Parameter:
         finite = not isinstance(value, float) or math.isfinite(value)
         if finite and (not isinstance(value, str) or _writable(value)) and self.holds(value):
             return value
-        allowed = self.range or "a finite number" if wanted is float else self.range or "plain text"
-        raise RunError(f"{notebook}: {self.name} is {short(value)}; it takes {allowed}.")
+        allowed = self.range or ("a finite number" if wanted is float else "text that is UTF-8")
+        allowed = allowed.replace("each", "numbers, with spaces, each")
+        if allowed == "corruptions":
+            allowed = f"names or groups of corruptions, with spaces: {', '.join(_corruptions())}"
+        raise RunError(f"{notebook}: {self.name} is {short(value)}; it must be {allowed}.")
 
 
 def _writable(text: str) -> bool:
@@ -78,7 +85,10 @@ def _writable(text: str) -> bool:
     return "\0" not in text
 
 
-BOUND = r"(?P<low>\S+) (?:or more|to (?P<high>\S+))|above (?P<above>\S+)|below (?P<below>\S+)"
+BOUND = (
+    r"(?P<low>\S+) (?:or more|to (?P<high>\S+))|(?P<equal>[\d.]+)"
+    r"|above (?P<above>\S+)|below (?P<below>\S+)"
+)
 
 
 def range_check(text: str, default: Any) -> Callable[[Any], bool] | None:
@@ -91,14 +101,14 @@ def range_check(text: str, default: Any) -> Callable[[Any], bool] | None:
     if text.startswith("each "):
         each = range_check(text.removeprefix("each "), 0.0)
         return each and functools.partial(_holds_for_each, each)
-    bounds = [re.fullmatch(BOUND, part) for part in text.split(", ")]
+    ways = [[re.fullmatch(BOUND, part) for part in way.split(", ")] for way in text.split(", or ")]
+    if not all(itertools.chain(*ways)):
+        return None
     try:
-        limits = [{k: float(v) for k, v in b.groupdict().items() if v} for b in bounds if b]
+        limits = [[{k: float(v) for k, v in b.groupdict().items() if v} for b in w] for w in ways]
     except ValueError:
         return None
-    if not all(bounds):
-        return None
-    return lambda value: all(_within(value, **limit) for limit in limits)
+    return lambda value: any(all(_within(value, **limit) for limit in way) for way in limits)
 
 
 def _within(
@@ -107,8 +117,9 @@ def _within(
     high: float = math.inf,
     above: float = -math.inf,
     below: float = math.inf,
+    equal: float | None = None,
 ) -> bool:
-    return low <= value <= high and above < value < below
+    return low <= value <= high and above < value < below and equal in (None, value)
 
 
 def _holds_for_each(check: Callable[[Any], bool], words: str) -> bool:
@@ -120,13 +131,14 @@ def _holds_for_each(check: Callable[[Any], bool], words: str) -> bool:
     return bool(numbers) and all(check(n) and math.isfinite(n) for n in numbers)
 
 
-def _names_corruptions(words: str) -> bool:
-    from tta_helpers.corruptions import named  # it loads SciPy, which most commands do without
+def _corruptions() -> list[str]:
+    from tta_helpers.corruptions import GROUPS, HELD_OUT, SEEN  # it loads SciPy
 
-    try:
-        return bool(named(words))
-    except ValueError:
-        return False
+    return [*GROUPS, *SEEN, *HELD_OUT]
+
+
+def _names_corruptions(words: str) -> bool:
+    return bool(words.split()) and set(words.split()) <= set(_corruptions())
 
 
 # ---------------------------------------------------------------- what a notebook declares
@@ -245,10 +257,10 @@ def load_tier(tier: str) -> dict[str, Any]:
     RunError
         If there is none, or it holds no mapping with a data set.
     """
-    path = place.notebooks() / "tiers" / f"{tier}.yml"
-    known = sorted(p.stem for p in path.parent.glob("*.yml"))
+    known = {path.stem: path for path in sorted((place.notebooks() / "tiers").glob("*.yml"))}
     if tier not in known:
         raise RunError(f"There is no tier {tier!r}; choose one of: {', '.join(known)}.")
+    path = known[tier]
     content = read_yaml(path)
     named = isinstance(content, dict) and all(isinstance(name, str) for name in content)
     if not named or "dataset" not in content:
@@ -281,9 +293,18 @@ def parse_yaml(text: str, where: str) -> Any:
         values), tags, or more depth than Python follows. `where` names it.
     """
     try:
-        if any(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(text)):
-            raise RunError(f"{where} refers to an anchor (*name): write its value out.")
+        _check_events(text, where)
         return YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).partition("To suppress")[0].split())
         raise RunError(f"{where} cannot be read: {reason[:300]}") from error
+
+
+def _check_events(text: str, where: str) -> None:
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if isinstance(event, AliasEvent):
+            raise RunError(f"{where} refers to an anchor (*name): write its value out.")
+        if depth > DEEPEST:  # reading on would take minutes
+            raise RunError(f"{where} nests lists or mappings deeper than {DEEPEST}.")

@@ -15,6 +15,7 @@ LESSONS = (
     "04_learned_loss_predictor",
     "05_choose_policy",
 )
+LONGEST_NAME = 60  # in UTF-8 at most 240 bytes, and names that begin with it fit in 255
 
 
 class RunError(Exception):
@@ -59,8 +60,11 @@ def named_folder(name: str) -> Path:
         If it is not one plain name, or the folder cannot be made.
     """
     plain = name and Path(name).name == name and not name.startswith(".") and name.isprintable()
-    if not plain:
-        raise RunError(f"NAME is {name!r}; give one plain folder name, it is made in runs/.")
+    if not plain or len(name) > LONGEST_NAME:
+        raise RunError(
+            f"NAME is {name[: 2 * LONGEST_NAME]!r}; give one plain folder name of at most "
+            f"{LONGEST_NAME} letters, it is made in runs/."
+        )
     return run_folder(Path("runs") / name)
 
 
