@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 from tta_helpers.workbook import place
 from tta_helpers.workbook.parameters import inspected
@@ -104,8 +104,10 @@ def check_owner() -> None:
         )
 
 
-def _own_manager(environment: dict[str, str]) -> type:
+def _own_manager(environment: dict[str, str], log: BinaryIO) -> type:
     """Return a kernel manager for papermill that starts this interpreter, in that environment.
+
+    What a kernel process tells of itself goes into `log`, and not between the runner's lines.
 
     A kernelspec "python3" that is found elsewhere may be another environment's, and a copied
     checkout's environment still points at the original's package: both would write into other
@@ -121,7 +123,7 @@ def _own_manager(environment: dict[str, str]) -> type:
             return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
 
         async def start_kernel(self, **kw: Any) -> None:
-            await super().start_kernel(**{**kw, "env": environment})
+            await super().start_kernel(**{**kw, "env": environment, "stderr": log})
 
     return OwnKernel
 
@@ -161,6 +163,7 @@ def execute(
     run_dir = folder.relative_to(workbook).as_posix()
     if run_dir != getattr(inspected(path).parameters.get("run_dir"), "default", run_dir):
         parameters = {**parameters, "run_dir": run_dir}
+    log = tempfile.TemporaryFile()
     ends = (_now() if started is None else started) + limits.run
     try:
         with tempfile.TemporaryDirectory() as profile:
@@ -169,12 +172,11 @@ def execute(
                 partial,
                 parameters,
                 kernel_name="python3",
-                kernel_manager_class=_own_manager(kernel_environment(profile, more)),
+                kernel_manager_class=_own_manager(kernel_environment(profile, more), log),
                 cwd=path.parent,
                 progress_bar=bar if label and sys.stderr.isatty() else False,
                 start_timeout=math.ceil(limits.start),
                 timeout_func=lambda cell: max(1, math.ceil(min(limits.cell, ends - _now()))),
-                extra_arguments=["--log-level=ERROR"],  # the kernel's, which go to the terminal
             )
         os.replace(partial, output)
     except PapermillExecutionError as error:
@@ -198,7 +200,7 @@ def execute(
         raise RunError(
             f"{path.stem}: the kernel died in cell {_cells_begun(partial)}. Often memory ran out, "
             "or somebody ended it. Earlier results are untouched; the same command runs this "
-            "notebook again."
+            f"notebook again.{_last_words(log)}"
         ) from error
     except RuntimeError as error:
         raise RunError(
@@ -211,8 +213,17 @@ def execute(
             "writable; earlier results are untouched."
         ) from error
     finally:
+        log.close()
         partial.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
+
+
+def _last_words(log: BinaryIO) -> str:
+    """Return the last line that a kernel process wrote for itself, such as a library's abort."""
+    log.seek(0)
+    lines = log.read().decode(errors="replace").split("\n")
+    found = [line.strip() for line in lines if line.strip()]
+    return f" It said last: {found[-1][:300]}" if found else ""
 
 
 def _now() -> float:

@@ -1,0 +1,172 @@
+"""Chains: what a result depends on, what belongs together, and what is refused beforehand."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import small_workbook as tiny
+
+from tta_helpers import runs
+from tta_helpers.data import Dataset
+from tta_helpers.workbook import chain, place, publishing, records
+from tta_helpers.workbook.place import RunError
+
+GIVEN = {"dataset": "auto"}
+
+
+@pytest.fixture
+def three(tmp_path, monkeypatch):
+    """A workbook of three small notebooks."""
+    folder = tiny.build(tmp_path / "three", ("01_one", "02_two", "03_three"))
+    tiny.enter(folder, monkeypatch.setattr)
+    return folder
+
+
+def key(**given):
+    return chain.plan(place.lesson_paths(), {**GIVEN, **given}, "f00d")[-1].key
+
+
+def test_a_key_holds_versions_backend_and_python(small, monkeypatch):
+    keys = {key()}
+    for package in ("keras", "numpy", "scipy", "scikit-learn", "pillow"):
+        found = dict(records.versions())
+        with monkeypatch.context() as patch:
+            patch.setattr(chain, "versions", lambda p=package, f=found: {**f, p: "0.0"})
+            keys.add(key())
+    with monkeypatch.context() as patch:
+        patch.setattr(chain.platform, "python_version", lambda: "3.99.0")
+        keys.add(key())
+    assert len(keys) == 7
+    assert set(records.versions()) == {
+        "keras", "numpy", "scipy", "scikit-learn", "pillow", records.backend()
+    }  # fmt: skip
+
+
+def test_a_key_tells_values_apart_and_types_not(small):
+    assert key(rate=1) == key(rate=1.0)
+    assert len({key(), key(rate=1.0), key(rate=0.25), key(seed=1), key(copies=8)}) == 5
+
+
+def test_a_key_holds_the_content_of_the_released_corruptions(small, tmp_path, fault):
+    fault("content of cifar10c_dir changed")
+    path = small / "notebooks" / "01_one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source += 'cifar10c_dir = ""\n'
+    nbformat.write(notebook, path)
+    (tmp_path / "released").mkdir()
+    array = tmp_path / "released" / "fog.npy"
+    keys = [key()]
+    for value in (1, 2):
+        np.save(array, np.full(5, value))
+        os.utime(array, ns=(value, value))
+        keys.append(key(cifar10c_dir=str(array.parent)))
+    np.save(array, np.full(5, 1))
+    assert key(cifar10c_dir=str(array.parent)) == keys[1]  # the content counts, not the time
+    assert len(set(keys)) == 3
+
+
+def test_a_failed_chain_says_what_is_older(three, fault, capsys):
+    fault("chain that fails after its first notebook")
+    runs.run_workbook({**GIVEN, "copies": 3}, "a")
+    folder = three / "runs" / "a"
+    assert "older" not in (folder / "summary.md").read_text().lower()
+    (three / "faults" / "0").write_text("none error")  # the second to start fails
+    with pytest.raises(RunError, match=r"(?s)02_two stopped in cell 4.*its earlier results are"):
+        runs.run_workbook({**GIVEN, "copies": 4}, "a")
+    summary = (folder / "summary.md").read_text()
+    assert "| 01_one | 50.00 % | 54.00 % |" in summary
+    assert "| 02_two (older) | 50.00 % | 53.00 % |" in summary
+    assert "| 03_three (older) | 50.00 % | 53.00 % |" in summary
+    assert "Older: from before a notebook above ran again" in summary
+    with pytest.raises(RunError, match="02_two, 03_three ran before a notebook above"):
+        publishing.publish("a")
+    runs.run_workbook({**GIVEN, "copies": 4}, "a")
+    assert "older" not in (folder / "summary.md").read_text().lower()
+    assert tiny.started(three)[-2:] == ["0 4 ", "0 4 "]  # the first did not run again
+
+
+def test_publishing_writes_all_or_nothing(three, fault):
+    fault("cell for the README without its figure")
+    path = three / "notebooks" / "03_three.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["readme"]})
+    notebook.cells.append(cell)
+    nbformat.write(notebook, path)
+    runs.run_workbook(GIVEN, "lesson")
+    (three / "README.md").write_text("<!-- results: -->\nold\n<!-- end of results -->\n")
+    before = {p: p.read_bytes() for p in three.rglob("*") if p.is_file()}
+    with pytest.raises(RunError, match=r"03_three\.ipynb: a cell tagged `readme` shows no figure"):
+        publishing.publish("lesson")
+    assert {p: p.read_bytes() for p in before} == before
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b"{}", b"[" * 100_000, b"3"])
+def test_records_of_another_kind_are_named(three, content, fault):
+    fault("result record of another kind")
+    runs.run_workbook(GIVEN, "a")
+    (three / "runs" / "a" / "02_two.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"02_two\.json is not a result record.*run 02_two again"):
+        records.read_record("runs/a", "02_two")
+    runs.run_workbook(GIVEN, "a")  # which makes it, and what comes after it, anew
+    assert json.loads((three / "runs" / "a" / "02_two.json").read_text())["headline"]
+
+
+def test_a_folder_in_place_of_a_record_is_told_of(three, fault):
+    fault("folder in place of a record")
+    (three / "runs" / "a" / "02_two.json").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"02_two stopped in cell 5: IsADirectoryError"):
+        runs.run_workbook(GIVEN, "a")
+    with pytest.raises(RunError, match=r"02_two\.json is not a result record"):
+        records.read_record("runs/a", "02_two")
+
+
+def test_the_commit_is_the_workbooks_and_not_one_around_it(tmp_path, monkeypatch, fault):
+    fault("workbook unpacked in another's repository")
+    run = {"cwd": tmp_path, "check": True, "capture_output": True}
+    settings = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "init", "-q"], **run)
+    subprocess.run(["git", *settings, "commit", "-q", "--allow-empty", "-m", "theirs"], **run)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], **run, text=True).stdout.strip()
+    (tmp_path / "workbook").mkdir()
+    monkeypatch.setattr(place, "ROOT", tmp_path / "workbook")
+    assert records._commit() is None
+    monkeypatch.setattr(place, "ROOT", tmp_path)
+    assert records._commit() == head
+
+
+def test_pictures_too_small_for_the_network_are_refused(small, monkeypatch, fault):
+    fault("pictures of 1 x 1 and 7 x 30 pixels", 2)
+    nine = tiny.nine_images()
+    for shape in ((1, 1), (7, 30)):
+        images = np.zeros((9, *shape, 3), np.uint8)
+        data = Dataset(**{**vars(nine), "train_images": images, "test_images": images})
+        monkeypatch.setattr(runs, "load_dataset", lambda name, image_size, data=data: data)
+        with pytest.raises(RunError, match=rf"{shape[0]}x{shape[1]} pixels.*image_size to 8"):
+            runs.run_workbook(GIVEN, "a")
+    assert not tiny.started(small)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\0b", "x" * 61, "\udce9", "a\x1bb"])
+def test_names_that_no_folder_should_have(small, name, fault):
+    fault("name of a run that cannot be a folder's everywhere")
+    with pytest.raises(RunError, match=r"NAME is .*give one plain folder name"):
+        runs.run_workbook(GIVEN, name)
+    assert not (small / "runs").exists()
+
+
+def test_a_lock_that_cannot_be_written_is_named(small, fault):
+    fault("lock in the way")
+    (small / "runs" / ".a.lock").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"The lock .*\.a\.lock cannot be written"):
+        runs.run_workbook(GIVEN, "a")
+
+
+def test_no_lesson_deletes_anything():
+    for path in place.lesson_paths():
+        for source in chain.inspected(Path(path)).sources:
+            for word in ("rmtree", "unlink", "rmdir", "os.remove"):
+                assert word not in source, path.name
