@@ -7,14 +7,20 @@ import os
 import pickle
 import re
 import shutil
+import socket
 import struct
+import subprocess
+import sys
 import tarfile
 import urllib.error
+import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event, Thread
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,6 +30,7 @@ from tta_helpers import class_folders, data
 from tta_helpers.data import DataError, load_dataset, train_validation_split
 
 REAL, REAL_CACHE = os.environ.get("CIFAR10_DIR"), os.environ.get("TTA_CACHE")
+URLOPEN = urllib.request.urlopen
 TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 TRAIN_FILES = [f"data_batch_{i}" for i in (1, 2, 3, 4, 5)]
 
@@ -47,7 +54,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setattr(data.sample, "make_sample", small_sample)
 
 
-def small_sample(progress=None):
+def small_sample(n_train=30, n_test=10, progress=None):
     images = random_images(40, 32, 32, 3)
     labels = np.arange(40) % 10
     return images[:30], labels[:30], images[30:], labels[30:]
@@ -122,7 +129,8 @@ def caches(tmp_path):
 @pytest.mark.parametrize("dumps", [python2_dumps, python3_dumps])
 def test_batches_keep_rows_columns_and_channels_apart(tmp_path, dumps):
     folder = write_batches(tmp_path / "b", dumps)
-    rows = np.zeros((10, 3072), np.uint8)
+    rows = random_images(10, 3072, seed=9)
+    rows[0] = 0
     rows[0, 5 * 32 + 7] = 200  # red, row 5, column 7
     rows[0, 1024 + 31] = 150  # green, top right corner
     rows[0, 2048 + 31 * 32] = 100  # blue, bottom left corner
@@ -149,9 +157,9 @@ def test_batches_of_cifar100_use_the_fine_labels(tmp_path):
     folder.mkdir()
     names = [f"class {i}".encode() for i in range(100)]
     fine = [99 - i % 100 for i in range(300)]
-    content = {b"data": random_images(300, 3072), b"fine_labels": fine, b"coarse_labels": [1] * 300}
-    for name in ("train", "test"):
-        (folder / name).write_bytes(python2_dumps(content))
+    for seed, name in enumerate(("train", "test")):
+        content = {b"data": random_images(300, 3072, seed=seed), b"fine_labels": fine}
+        (folder / name).write_bytes(python2_dumps(content | {b"coarse_labels": [1] * 300}))
     (folder / "meta").write_bytes(
         python2_dumps({b"fine_label_names": names, b"coarse_label_names": [b"x"] * 20})
     )
@@ -285,7 +293,7 @@ def test_class_folders_are_read_in_order_of_class_and_file(tmp_path):
 
 
 def test_every_kind_of_image_becomes_rgb(tmp_path, recwarn):
-    rgb = Image.fromarray(random_images(8, 8, 3))
+    rgb = Image.fromarray(random_images(8, 8, 3, seed=99))
     faded = rgb.copy()
     faded.putalpha(Image.fromarray(random_images(8, 8)))
     palette = rgb.quantize(16)
@@ -298,7 +306,8 @@ def test_every_kind_of_image_becomes_rgb(tmp_path, recwarn):
         "e.jpeg": rgb.convert("L"),
         "f.png": rgb.convert("1"),
     }
-    for folder in ("train/a", "train/b", "test/a", "test/b"):
+    write_images(tmp_path, splits=["train"], classes=("a", "b"))
+    for folder in ("test/a", "test/b"):
         (tmp_path / folder).mkdir(parents=True)
         for name, image in files.items():
             image.save(tmp_path / folder / name)
@@ -652,7 +661,7 @@ def test_photographs_are_turned_upright(tmp_path, image_format):
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
 def test_damaged_metadata_do_not_stop_a_good_picture(folder, exif, image_format, recwarn):
     path = folder / "test" / "cat" / "00.jpg"
-    Image.fromarray(random_images(8, 8, 3)).save(path, image_format, exif=exif)
+    Image.fromarray(random_images(8, 8, 3, seed=99)).save(path, image_format, exif=exif)
     recwarn.clear()  # Pillow warned when it wrote the file
     loaded = load_dataset(source=folder)
     assert not recwarn.list
@@ -677,7 +686,7 @@ def test_cropping_keeps_the_proportions_as_keras_does(tmp_path, shape, size):
     write_images(tmp_path / "pets", shape=(*shape, 3))
     loaded = load_dataset(source=tmp_path / "pets", image_size=size, keep_aspect_ratio=True)
     path = tmp_path / "pets" / "test" / "cat" / "01.png"
-    expected = data.keras.utils.load_img(
+    expected = keras.utils.load_img(
         path, target_size=size, interpolation="bicubic", keep_aspect_ratio=True
     )
     np.testing.assert_array_equal(loaded.test_images[1], expected)
@@ -727,13 +736,48 @@ def test_bad_options_are_refused(folder, options, message):
         load_dataset(source=folder, **options)
 
 
-def test_what_no_memory_holds_is_refused_before_decoding(monkeypatch, folder, batches):
+@pytest.mark.parametrize("size", [3200, 1_000_000])
+def test_what_no_memory_holds_is_refused_before_decoding(
+    monkeypatch, folder, batches, archive, tmp_path, size, fault
+):
+    fault("image_size that no memory holds", 5)
+    monkeypatch.setattr(class_folders, "available_memory", lambda: 100 * 2**20)
     monkeypatch.setattr(class_folders, "decode_image", lambda *_: pytest.fail("decoded"))
-    for source in (folder, batches):
+    monkeypatch.setattr(data, "to_pixels", lambda *_: pytest.fail("resized"))
+    monkeypatch.setattr(data.sample, "make_sample", lambda *_, **__: pytest.fail("drawn"))
+    shutil.copy(archive, in_keras_cache(tmp_path))
+    # The largest squares of three bytes a pixel: 12, 40, 60,000 and 22,000 of them in 100 MiB.
+    cases = {"12": (folder, 1706), "40": (batches, 934), "60,000": ("cifar10", 24)}
+    for n, (source, fits) in (cases | {"22,000": ("sample", 39)}).items():
+        advice = rf"available: choose image_size={fits} or smaller"
         with pytest.raises(
-            DataError, match=r"images of 1000000x1000000 pixels .* take .* GiB.*small"
+            DataError, match=rf"^{n} images of {size}x{size} pixels .* and 0\.1 GiB.*{advice}"
         ):
-            load_dataset(source=source, image_size=1_000_000)
+            load_dataset(str(source), image_size=size)
+    grey = "image_size=2956 or smaller"  # the square root of 2**20 * 100 / 12
+    with pytest.raises(DataError, match=grey):
+        load_dataset(source=folder, image_size=size, color_mode="grayscale")
+
+
+def test_the_memory_is_what_linux_says(monkeypatch, tmp_path):
+    paths = [tmp_path / name for name in ("meminfo", "memory.max", "memory.limit_in_bytes")]
+    files = [
+        (str(p), *rest) for p, (_, *rest) in zip(paths, class_folders.MEMORY_FILES, strict=True)
+    ]
+    monkeypatch.setattr(class_folders, "MEMORY_FILES", files)
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert class_folders.available_memory() == whole
+    paths[0].write_text("MemTotal: 900 kB\nMemAvailable:      300 kB\nBuffers: 5 kB\n")
+    paths[1].write_text("max\n")
+    assert class_folders.available_memory() == 300 * 1024
+    paths[1].write_text("200000\n")
+    assert class_folders.available_memory() == 200_000
+    paths[2].write_text("9223372036854771712\n")  # no limit
+    assert class_folders.available_memory() == 200_000
+    monkeypatch.setattr(class_folders, "MEMORY_FILES", ())
+    monkeypatch.delattr(os, "sysconf")
+    assert class_folders.available_memory() is None
+    class_folders.check_room(10**9, (10**6, 10**6))
 
 
 def test_a_full_memory_is_no_damage_to_be_skipped(monkeypatch, folder):
@@ -799,8 +843,8 @@ def test_names_that_are_no_utf8_load_and_print(tmp_path):
 
 def test_names_that_look_alike_are_one_or_refused(tmp_path):
     composed, apart = "caf\u00e9", "cafe\u0301"  # macOS stores the second for the first
-    write_images(tmp_path / "pets", splits=["train"], classes=(apart, "dog"))
-    write_images(tmp_path / "pets", splits=["test"], classes=(composed, "dog"))
+    write_images(tmp_path / "pets", classes=(apart, "dog"))
+    (tmp_path / "pets" / "test" / apart).rename(tmp_path / "pets" / "test" / composed)
     assert load_dataset(source=tmp_path / "pets").class_names == (composed, "dog")
     write_images(tmp_path / "pets", splits=["train"], classes=(composed,))
     with pytest.raises(DataError, match=r"two class folders called 'café': rename one"):
@@ -905,7 +949,7 @@ def test_no_network_says_what_to_do(name, archive):
         load_dataset(name)
 
 
-# The Keras download.
+# The archive in Keras' folder.
 
 
 @pytest.fixture
@@ -925,9 +969,22 @@ def in_keras_cache(tmp_path):
     return path
 
 
-def online(monkeypatch, get_file):
-    monkeypatch.setattr(data.urllib.request, "urlopen", lambda request, timeout: io.BytesIO())
-    monkeypatch.setattr(data.keras.utils, "get_file", get_file)
+def online(monkeypatch, answer):
+    """Let every request be answered: those for the head with nothing, the others by `answer`."""
+
+    def urlopen(request, timeout):
+        if getattr(request, "method", "GET") == "HEAD":
+            return io.BytesIO()
+        return answer(request, timeout)
+
+    monkeypatch.setattr(data.urllib.request, "urlopen", urlopen)
+
+
+def answer_of(content):
+    """Return what `urlopen` gives for a file."""
+    body = io.BytesIO(content)
+    body.headers = {"Content-Length": str(len(content))}
+    return body
 
 
 @pytest.mark.parametrize("name", ["auto", "cifar10"])
@@ -935,7 +992,7 @@ def test_archive_in_keras_cache_is_read_offline_and_left_alone(archive, batches,
     cached = in_keras_cache(tmp_path)
     shutil.copy(archive, cached)
     loaded = load_dataset(name)
-    assert loaded.provenance.endswith("downloaded by Keras, as CIFAR10_DIR is not set.")
+    assert loaded.provenance.endswith("the archive in Keras' folder, as CIFAR10_DIR is not set.")
     assert loaded.fingerprint == load_dataset(source=batches).fingerprint
     assert list(cached.parent.iterdir()) == [cached]
     assert cached.read_bytes() == archive.read_bytes()
@@ -944,37 +1001,129 @@ def test_archive_in_keras_cache_is_read_offline_and_left_alone(archive, batches,
 
 
 def test_damaged_archive_in_keras_cache_is_reported_and_kept(monkeypatch, archive, tmp_path):
-    online(monkeypatch, lambda *_, **__: pytest.fail("Keras would delete the archive"))
+    online(monkeypatch, lambda *_: pytest.fail("asked for another"))
     cached = in_keras_cache(tmp_path)
     cached.write_bytes(archive.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"target_archive is damaged or still being downloaded"):
-        load_dataset()
-    assert cached.exists()
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"target_archive is damaged or still being downloaded"):
+            load_dataset()
+    assert cached.read_bytes() == archive.read_bytes()[:-1]
 
 
-def test_download_through_keras(monkeypatch, archive, tmp_path):
-    def get_file(name, origin, file_hash):
-        assert origin == "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-        assert file_hash == hashlib.sha256(archive.read_bytes()).hexdigest()
-        return str(shutil.copy(archive, in_keras_cache(tmp_path)))
+def test_a_download_lands_where_keras_keeps_it(monkeypatch, archive, tmp_path):
+    def answer(url, timeout):
+        assert url == "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+        assert timeout == 30
+        return answer_of(archive.read_bytes())
 
-    online(monkeypatch, get_file)
+    online(monkeypatch, answer)
     assert load_dataset().name == "cifar10-batches"
+    [cached] = (tmp_path / "keras" / "datasets").iterdir()
+    assert cached.name == "cifar-10-batches-py-target_archive"
+    assert cached.read_bytes() == archive.read_bytes()
+    assert keras.utils.get_file(cached.name, "https://nowhere", cache_dir=tmp_path / "keras")
+    assert cached.stat().st_mode & 0o777 == archive.stat().st_mode & 0o777
 
 
-def test_download_that_breaks_off(monkeypatch):
-    def get_file(*_, **__):
-        raise Exception("URL fetch failure on https://x: 503 -- Unavailable")
+WRONG = {
+    "login page": lambda content: b"<html>Please log in</html>",
+    "download that broke off": lambda content: content[:-1],
+    "empty answer": lambda content: b"",
+}
 
-    online(monkeypatch, get_file)
-    with pytest.raises(DataError, match="URL fetch failure"):
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_not_the_archive_never_lands_in_keras_folder(
+    monkeypatch, archive, tmp_path, what, fault
+):
+    fault(f"{what} in place of the archive")
+    online(monkeypatch, lambda *_: answer_of(WRONG[what](archive.read_bytes())))
+    first, second = load_dataset(), load_dataset()
+    assert first.name == second.name == "sample"
+    assert first.provenance == second.provenance
+    assert "(what came is not the archive; a login page, or a broken" in first.provenance
+    with pytest.raises(DataError, match=r"is not the archive; a login page.*: connect to"):
         load_dataset("cifar10")
-    assert "URL fetch failure" in load_dataset().provenance
+    assert list((tmp_path / "keras").rglob("*")) == [tmp_path / "keras" / "datasets"]
+
+
+def test_download_that_fails_says_why(monkeypatch, tmp_path):
+    def answer(url, timeout):
+        raise urllib.error.HTTPError(url, 503, "Service Unavailable", {}, None)
+
+    online(monkeypatch, answer)
+    with pytest.raises(DataError, match=r"could not be downloaded \(Service Unavailable\)"):
+        load_dataset("cifar10")
+    assert "(Service Unavailable)" in load_dataset().provenance
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+    reason = r"\(Keras' folder cannot be written: Not a directory; KERAS_HOME names another\)"
+    with pytest.raises(DataError, match=reason):
+        load_dataset("cifar10")
+
+
+class Stalling(BaseHTTPRequestHandler):
+    """Promises a thousand bytes, and is silent after the first three."""
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"abc")
+        self.wfile.flush()
+        self.server.over.wait(30)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def stalling(monkeypatch):
+    """The official archives come from a server on this machine that stalls midway."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
+        server.over = Event()
+        thread = Thread(target=server.serve_forever, args=[0.05])
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/archive"
+        monkeypatch.setattr(data._Official, "url", url)
+        monkeypatch.setattr(data.urllib.request, "urlopen", URLOPEN)
+        monkeypatch.setenv("no_proxy", "*")
+        yield
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_download_that_stalls_is_given_up(monkeypatch, stalling, tmp_path, fault):
+    fault("download that stalls midway")
+    monkeypatch.setenv("TTA_DOWNLOAD_SECONDS", "0.2")
+    loaded = load_dataset()
+    assert loaded.name == "sample"
+    assert "(nothing came for 0.2 seconds; TTA_DOWNLOAD_SECONDS sets how" in loaded.provenance
+    assert socket.getdefaulttimeout() is None
+    assert list((tmp_path / "keras").rglob("*")) == [tmp_path / "keras" / "datasets"]
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf", "1e9"])
+def test_a_limit_that_is_no_time(monkeypatch, value, fault):
+    fault("TTA_DOWNLOAD_SECONDS that is no number of seconds")
+    monkeypatch.setenv("TTA_DOWNLOAD_SECONDS", value)
+    with pytest.raises(DataError, match=f"TTA_DOWNLOAD_SECONDS is '{value}': give the seconds"):
+        load_dataset()
+
+
+def test_the_loader_starts_without_a_backend():
+    code = "import sys, tta_helpers.data; sys.exit('keras' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_archives_are_those_of_keras(name):
-    source = (Path(data.keras.__file__).parent / "src" / "datasets" / f"{name}.py").read_text()
+    source = (Path(keras.__file__).parent / "src" / "datasets" / f"{name}.py").read_text()
     official = data.OFFICIAL[name]
     for part in (official.url, official.sha256, f'"{official.folder}-target"'):
         assert part in source
@@ -1055,10 +1204,68 @@ def test_fingerprint_is_of_content_and_not_of_place(folder, tmp_path):
     assert len(list((tmp_path / "c").iterdir())) == 2
 
 
+def copy_as(folder, pairs):
+    """Copy pictures inside a folder."""
+    for source, target in pairs.items():
+        shutil.copy(folder / source, folder / target)
+
+
+def test_repeated_images_are_counted_in_the_provenance(tmp_path, fault):
+    fault("test images among the training images, pictures in two classes, doubles")
+    write_images(tmp_path / "pets", n=20)
+    assert load_dataset(source=tmp_path / "pets").provenance == (
+        "class folders pets (PNG), 40 training and 40 test images: the folder given as source."
+    )
+    copy_as(tmp_path / "pets", {"train/cat/00.png": "test/cat/copy.png"})
+    note = "41 test images, 1 test image is a training image too: the folder"
+    assert note in load_dataset(source=tmp_path / "pets").provenance
+    copies = {
+        "train/cat/01.png": "test/cat/copy2.png",
+        "train/cat/02.png": "test/dog/copy3.png",  # in two classes too
+        "train/dog/03.png": "train/dog/again.png",
+        "train/dog/04.png": "train/cat/other.png",  # in two classes, and twice in train
+        "test/dog/05.png": "test/dog/again.png",
+    }
+    copy_as(tmp_path / "pets", copies)
+    picture = tmp_path / "pets" / "train" / "dog" / "again.png"
+    Image.open(picture).save(picture.with_suffix(".bmp"))  # other bytes, equal pixels
+    picture.unlink()
+    loaded = load_dataset(source=tmp_path / "pets")
+    assert (
+        "42 training and 44 test images, 3 test images are training images too, "
+        "2 pictures have two labels or more, 3 images repeat others of their split: the folder"
+    ) in loaded.provenance
+    part = loaded.take(10, 10).provenance
+    assert "too, 2 pictures have two labels" in part and part.endswith("each class in proportion.")
+
+
+def test_a_test_set_copied_from_the_training_set_is_refused(tmp_path, batches, fault):
+    fault("test set that is a copy of the training set", 3)
+    write_images(tmp_path / "pets", n=10)
+    copy_as(tmp_path / "pets", {"train/cat/00.png": "test/cat/00.png"})
+    assert "1 test image is a" in load_dataset(source=tmp_path / "pets").provenance  # 1 of 20
+    copy_as(tmp_path / "pets", {"train/cat/01.png": "test/dog/01.png"})
+    refused = r"pets \(PNG\): 2 of 20 test images are training images too.*of its own$"
+    with pytest.raises(DataError, match=refused):
+        load_dataset(source=tmp_path / "pets")
+    shutil.rmtree(tmp_path / "pets" / "test")
+    (tmp_path / "pets" / "test").symlink_to("train")
+    with pytest.raises(DataError, match=r"20 of 20 test .*6x6 pixels; .*, or choose a larger"):
+        load_dataset(source=tmp_path / "pets", image_size=6)
+    batch = official_batch(6, 0)
+    batch = {key: batch[key][:] for key in (b"data", b"labels")}
+    batch[b"data"] = np.concatenate([batch[b"data"], random_images(4, 3072, seed=8)])
+    batch[b"labels"] = list(range(10))
+    (batches / "test_batch").write_bytes(python2_dumps(batch))
+    with pytest.raises(DataError, match="official batches: 6 of 10 test images are training"):
+        load_dataset(source=batches)
+    assert len(caches(tmp_path)) == 1  # of the first only
+
+
 def test_two_at_once_leave_one_whole_cache(monkeypatch, tmp_path):
     barrier = Barrier(2)
 
-    def together(progress):
+    def together(*sizes, progress):
         barrier.wait(timeout=10)  # both are decoding: neither has found a cache
         return small_sample()
 
@@ -1089,7 +1296,7 @@ def test_cache_of_another_version_is_an_error_and_stays(tmp_path, fault):
     [cache] = caches(tmp_path)
     meta = json.loads((cache / "meta.json").read_text())
     (cache / "meta.json").write_text(json.dumps(meta | {"format": 99}))
-    expected = "has format 99, and this version reads 2: delete that folder"
+    expected = "has format 99, and this version reads 3: delete that folder"
     with pytest.raises(DataError, match=f"{re.escape(str(cache))} {expected}"):
         load_dataset("sample")
     assert len(list(cache.iterdir())) == 5

@@ -4,10 +4,13 @@ People's folders hold what phones, scanners, cameras and operating systems leave
 read is read as it looks on the screen; what cannot be read is named, all files in one message.
 """
 
+import math
 import os
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -41,6 +44,12 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Where Linux says how much memory is there: file, what to look for, bytes a unit.
+MEMORY_FILES = (
+    ("/proc/meminfo", r"^MemAvailable:\s+(\d+) kB$", 1024),
+    ("/sys/fs/cgroup/memory.max", r"^(\d+)$", 1),  # a container's limit
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", r"^(\d+)$", 1),  # the same, in older systems
+)
 
 
 class DataError(ValueError):
@@ -54,6 +63,11 @@ class Form(NamedTuple):
     keep_aspect_ratio: bool | str = False
     color_mode: str = "rgb"
     skip_damaged: bool = False
+
+    @property
+    def channels(self) -> int:
+        """How many numbers a pixel has."""
+        return 1 if self.color_mode == "grayscale" else 3
 
 
 class Decoded(NamedTuple):
@@ -105,7 +119,7 @@ def make_form(
     return Form(size, keep_aspect_ratio, color_mode, bool(skip_damaged))
 
 
-def printable(name: str) -> str:
+def printable(name: str | os.PathLike) -> str:
     r"""Return a name from the file system as text that can be printed, compared and saved.
 
     Bytes that are no UTF-8 become escapes such as `\xe9`, control characters too; a letter and its
@@ -140,7 +154,7 @@ def list_classes(folder: Path) -> tuple[dict[str, list[os.DirEntry]], int]:
         For a folder that cannot be read, no class folder, one without pictures, two of one name,
         and a folder or a broken link in place of a picture.
     """
-    classes, others, refused, where = {}, 0, [], printable(os.fspath(folder))
+    classes, others, refused, where = {}, 0, [], printable(folder)
     try:
         for entry in _visible(folder):
             if not entry.is_dir():
@@ -203,7 +217,7 @@ def decode_class_folders(
     images, labels = {}, {split: [] for split in splits}
     formats, sizes, damaged = set(), set(), []
     if form.size:
-        check_room(len(files), form.size)
+        check_room(len(files), form.size, form.channels)
     # One thread: Pillow spends its time on small images in Python, where threads wait in turn.
     for split, label, path in progress(files, desc="decoding images"):
         try:
@@ -212,7 +226,7 @@ def decode_class_folders(
             damaged.append(str(error))
             continue
         if not images:
-            check_room(len(files), pixels.shape[:2])
+            check_room(len(files), pixels.shape[:2], form.channels)
             counts = {s: sum(map(len, classes.values())) for s, classes in splits.items()}
             images = {s: np.empty((n, *pixels.shape), np.uint8) for s, n in counts.items()}
         if pixels.shape != images[split].shape[1:]:
@@ -360,20 +374,36 @@ def form_note(form: Form, sizes: Iterable[tuple[int, int]]) -> str:
     return note
 
 
-def check_room(n_images: int, size: tuple[int, int]) -> None:
+def available_memory() -> int | None:
+    """Return how many bytes can be filled, or None where the system does not say.
+
+    On Linux what is available now, or a container's limit if that is less; on other systems all of
+    the machine's memory.
+    """
+    found = []
+    for path, pattern, unit in MEMORY_FILES:
+        with suppress(OSError):
+            lines = re.findall(pattern, Path(path).read_text(encoding="ascii"), re.MULTILINE)
+            found += [int(line) * unit for line in lines]
+    if not found and hasattr(os, "sysconf"):
+        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    return min(found, default=None)
+
+
+def check_room(n_images: int, size: tuple[int, int], channels: int = 3) -> None:
     """Refuse what cannot fit in this machine's memory, before the machine stops at it.
 
     Raises
     ------
     DataError
-        If so many images of this size (height, width) in colour are more than all of the memory.
+        If so many images of this size (height, width) are more than the memory that is available.
     """
-    if not hasattr(os, "sysconf"):  # Windows does not say
-        return
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if (need := n_images * size[0] * size[1] * 3) > memory:
+    memory = available_memory()
+    need = n_images * size[0] * size[1] * channels
+    if memory is not None and need > memory:
+        fits = math.isqrt(memory // (n_images * channels))
         raise DataError(
             f"{n_images:,} images of {size[0]}x{size[1]} pixels (height x width) take "
-            f"{need / 2**30:,.0f} GiB, and this machine has {memory / 2**30:.0f} GiB of memory: "
-            "choose a smaller image_size="
+            f"{need / 2**30:,.1f} GiB, and {memory / 2**30:,.1f} GiB of memory are available: "
+            f"choose image_size={max(1, fits)} or smaller, or fewer images"
         )

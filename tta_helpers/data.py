@@ -7,11 +7,13 @@ opens files instead of decoding 60,000 images.
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import re
 import tarfile
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +21,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 from PIL import Image
 from sklearn.model_selection import train_test_split
@@ -44,9 +45,13 @@ NAMES = ("auto", "cifar10", "cifar100", "sample", "folder")
 SPLITS = {"train": "training", "test": "test"}
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 LEAST = {"train": 3, "test": 1}  # images of each class; validation is split off twice (notebook 04)
-CACHE_FORMAT = 2  # part of a cache's name: raise it whenever the same files are decoded otherwise
+CACHE_FORMAT = 3  # part of a cache's name: raise it whenever the same files are decoded otherwise
 DEFAULT_CACHE = Path(__file__).parents[1] / "data" / "cache"
-PROBE_SECONDS = 3
+PROBE_SECONDS = 3  # how long to wait for a first answer from where the archives are
+DOWNLOAD_SECONDS = 30.0  # of silence, after which a download is given up; TTA_DOWNLOAD_SECONDS
+MOST_SECONDS = 86_400
+MEBIBYTE = 2**20
+SAMPLE_SIZES = (20_000, 2_000)  # training and test images of the procedural sample
 LAYOUTS = (
     "class folders (train/<class>/* and test/<class>/*, with pictures inside), "
     "or the official batches (cifar-10-batches-py, cifar-100-python)"
@@ -109,7 +114,8 @@ class Dataset:
         Which images of a class are taken is drawn at random; they keep their order. A class's
         share is rounded by largest remainders and is never less than one test image and three
         training images (or all that the class has). Provenance and fingerprint say that it is a
-        part; where all are taken, nothing changes.
+        part; what the provenance counts is in the whole, from which the part is drawn. Where all
+        are taken, nothing changes.
 
         Parameters
         ----------
@@ -200,10 +206,12 @@ def load_dataset(
     ----------
     name
         "auto": the first that is there of the folder named by the environment variable
-        `CIFAR10_DIR`, the Keras download of CIFAR-10, the procedural sample. A `CIFAR10_DIR` that
-        is set but unusable is an error. "cifar10": the same without the sample. "cifar100": the
-        Keras download, with fine labels. "sample": the procedural sample. "folder": `source`.
-        The path of a folder stands for that folder as `source`.
+        `CIFAR10_DIR`, CIFAR-10's archive in Keras' folder (`~/.keras/datasets`, or in `KERAS_HOME`;
+        downloaded if need be), the procedural sample. A `CIFAR10_DIR` that is set but unusable is
+        an error. "cifar10": the same without the sample. "cifar100": the archive in Keras' folder,
+        with fine labels. "sample": the procedural sample. "folder": `source`. The path of a folder
+        stands for that folder as `source`. A download is given up after 30 seconds without a byte;
+        the environment variable `TTA_DOWNLOAD_SECONDS` sets another limit.
     source
         A folder to read instead. `source` and `CIFAR10_DIR` take the first layout found in the
         folder itself, then in its `images/`, then in its `cifar-10-batches-py/` or
@@ -234,17 +242,38 @@ def load_dataset(
     DataError
         For an unknown name, a bad value of an argument, a missing or unusable folder or file, a
         download that fails, data that the workbook cannot work with (one class; fewer than three
-        training images or no test image of a class), images that do not fit in memory, and a cache
-        that is damaged or of another version.
+        training images or no test image of a class; a tenth or more of the test images that are
+        training images too), images that do not fit in memory, and a cache that is damaged or of
+        another version.
     """
-    if name not in NAMES and source is None and os.path.isdir(name):
-        source = name
+    form = make_form(image_size, keep_aspect_ratio, color_mode, skip_damaged)
+    cache = _path(cache or os.environ.get("TTA_CACHE") or DEFAULT_CACHE, "cache= or TTA_CACHE")
+    try:
+        return _load_named(name, source, form, cache)
+    except (OSError, UnicodeError, RecursionError) as error:
+        where = printable(getattr(error, "filename", None) or "the data set")
+        raise DataError(
+            f"{where} cannot be read or written ({getattr(error, 'strerror', None) or error}): "
+            "check its name, links and permissions, and the space on the disk"
+        ) from error
+
+
+def _path(value: str | os.PathLike, argument: str) -> Path:
+    """Return a path that a reader gave, absolute and with its links followed."""
+    try:
+        return Path(os.fsdecode(value)).expanduser().resolve()
+    except (OSError, RuntimeError, TypeError, ValueError) as error:  # links in a ring, null bytes
+        raise DataError(f"{value!r} is no path ({error}): correct {argument}") from error
+
+
+def _load_named(name: str, source: str | os.PathLike | None, form: Form, cache: Path) -> Dataset:
+    folder = os.path.expanduser(name) if isinstance(name, str | os.PathLike) else ""
+    if name not in NAMES and source is None and os.path.isdir(folder):
+        source = folder
     elif name not in NAMES:
         raise DataError(
             f"unknown data set {name!r}: use one of {', '.join(NAMES)}, or name a folder as source="
         )
-    form = make_form(image_size, keep_aspect_ratio, color_mode, skip_damaged)
-    cache = Path(cache or os.environ.get("TTA_CACHE") or DEFAULT_CACHE).expanduser()
 
     def load(origin: _Origin, why: str) -> Dataset:
         dataset = _load(origin, why, form, cache)
@@ -258,18 +287,18 @@ def load_dataset(
 
     if name == "sample":
         if source is not None:
-            raise DataError(f"'sample' is drawn by code: leave out source={os.fspath(source)!r}")
+            raise DataError(f"'sample' is drawn by code: leave out source={source!r}")
         return load(_from_sample(), "asked for by name")
     if source is not None:
         return load(_from_folder(source), "the folder given as source")
     if name == "folder":
         raise DataError(f"'folder' needs source=, a folder that holds {LAYOUTS}")
     if name == "cifar100":
-        return load(_from_download(OFFICIAL["cifar100"]), "downloaded by Keras")
-    if folder := os.environ.get("CIFAR10_DIR"):
-        return load(_from_folder(folder), "the folder named by CIFAR10_DIR")
+        return load(_from_download(OFFICIAL["cifar100"]), "the archive in Keras' folder")
+    if named := os.environ.get("CIFAR10_DIR"):
+        return load(_from_folder(named), "the folder named by CIFAR10_DIR")
     try:
-        why = "downloaded by Keras, as CIFAR10_DIR is not set"
+        why = "the archive in Keras' folder, as CIFAR10_DIR is not set"
         return load(_from_download(OFFICIAL["cifar10"]), why)
     except _NoDownload as error:
         if name == "cifar10":
@@ -403,31 +432,37 @@ OFFICIAL = {
 
 def _from_sample() -> _Origin:
     def decode(form: Form) -> Decoded:
-        arrays = sample.make_sample(progress=partial(progress, desc="drawing"))
+        if form.size:
+            check_room(sum(SAMPLE_SIZES), form.size, form.channels)
+        arrays = sample.make_sample(*SAMPLE_SIZES, progress=partial(progress, desc="drawing"))
         arrays, note = _to_form(arrays, form)
         return Decoded("sample", "procedural sample", sample.CLASS_NAMES, arrays, note)
 
     # The images follow from the code that draws them (and its default seed), so the code's hash
     # stands for their content.
     code = Path(sample.__file__).read_bytes()
-    return _Origin("sample", [hashlib.sha256(code).hexdigest()], decode)
+    return _Origin("sample", [hashlib.sha256(code).hexdigest(), *SAMPLE_SIZES], decode)
 
 
 def _from_download(official: _Official) -> _Origin:
     def decode(form: Form) -> Decoded:
         # Unpacked aside, because what stands in Keras' cache is the reader's.
-        with tempfile.TemporaryDirectory() as aside, tarfile.open(_archive(official)) as archive:
+        path = _archive(official)
+        if form.size:
+            check_room(60_000, form.size, form.channels)
+        with tempfile.TemporaryDirectory() as aside, tarfile.open(path) as archive:
             try:
                 archive.extractall(aside, filter="data")
             except tarfile.TarError as error:  # such as a path that leads out of the folder
-                raise DataError(f"{archive.name} is refused ({error}): delete the file") from error
+                where = printable(path)
+                raise DataError(f"{where} is refused ({error}): delete the file") from error
             return _decode_batches(Path(aside) / official.folder, official, form)
 
     return _Origin(official.name, [official.sha256], decode)
 
 
 def _from_folder(path: str | os.PathLike) -> _Origin:
-    root, where = Path(path).expanduser().resolve(), printable(os.fspath(path))
+    root, where = _path(path, "source= or CIFAR10_DIR"), printable(path)
     if not root.is_dir():
         raise DataError(f"{where} is not a folder: correct source= or CIFAR10_DIR")
     for folder in (root, root / "images", *(root / o.folder for o in OFFICIAL.values())):
@@ -441,7 +476,7 @@ def _from_folder(path: str | os.PathLike) -> _Origin:
 
 def _from_batches(folder: Path, official: _Official) -> _Origin:
     files = [folder / f for f in (*official.train_files, official.test_file, official.meta_file)]
-    if missing := [str(file) for file in files if not file.is_file()]:
+    if missing := [printable(file) for file in files if not file.is_file()]:
         raise DataError(f"{', '.join(missing)} missing: unpack {official.url} again")
     decode = partial(_decode_batches, folder, official)
     return _Origin(f"{official.name}-batches", [_stamp(file) for file in files], decode)
@@ -453,7 +488,7 @@ def _from_class_folders(folder: Path) -> _Origin:
     others = sum(n for _, n in listed.values())
     if differing := sorted(splits["train"].keys() ^ splits["test"].keys()):
         raise DataError(
-            f"train and test in {printable(os.fspath(folder))} hold different classes: "
+            f"train and test in {printable(folder)} hold different classes: "
             f"give both a folder for {some(differing)}, or neither"
         )
     files = [_stamp(f) for named in splits.values() for files in named.values() for f in files]
@@ -468,33 +503,79 @@ def _stamp(file: Path | os.DirEntry) -> tuple[str, int, int, int]:
 
 
 def _archive(official: _Official) -> Path:
-    """Return the official archive in Keras' cache, fetched if need be and checked.
+    """Return the official archive in Keras' folder, fetched if need be and checked.
 
-    An archive that is there never reaches Keras, which would delete a damaged one.
+    An archive that is there stays as it is: Keras would delete a damaged one.
     """
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    home = _path(os.environ.get("KERAS_HOME") or "~/.keras", "KERAS_HOME")
     archive = home / "datasets" / f"{official.folder}-target_archive"
     if not archive.exists():
-        archive = _download(official, archive.name)
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != official.sha256:
+        _download(official, archive)
+    elif (digest := _file_sha256(archive)) != official.sha256:
         raise DataError(
-            f"{archive} is damaged or still being downloaded (its SHA-256 is {digest}, not "
-            f"{official.sha256}): wait for the download, or delete the file"
+            f"{printable(archive)} is damaged or still being downloaded (its SHA-256 is {digest}, "
+            f"not {official.sha256}): wait for the download, or delete the file"
         )
     return archive
 
 
-def _download(official: _Official, file_name: str) -> Path:
+def _download(official: _Official, archive: Path) -> None:
+    """Fetch an archive into a folder aside; it takes its place when it is whole and the right one.
+
+    Keras' own `get_file` leaves what is wrong in its place, and waits without limit.
+    """
+    seconds = _seconds_of_silence()
     try:
-        # Keras sets no time limit, so ask first whether anyone answers.
-        request = urllib.request.Request(official.url, method="HEAD")
-        urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
-        return Path(keras.utils.get_file(file_name, origin=official.url, file_hash=official.sha256))
-    except Exception as error:  # Keras raises bare Exceptions
-        cause = getattr(error, "reason", error)
-        raise _NoDownload(official, getattr(cause, "strerror", None) or str(cause)) from error
+        # A machine without a network is not to wait as long as a download may.
+        probe = urllib.request.Request(official.url, method="HEAD")
+        urllib.request.urlopen(probe, timeout=PROBE_SECONDS).close()
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".downloading-") as aside:
+            new = Path(aside) / archive.name
+            _fetch(official, new, seconds)
+            if _file_sha256(new) != official.sha256:
+                raise ValueError("what came is not the archive; a login page, or a broken download")
+            os.replace(new, archive)
+    except Exception as error:  # servers, proxies and disks fail in many ways
+        raise _NoDownload(official, _reason(error, seconds)) from error
+
+
+def _fetch(official: _Official, path: Path, seconds: float) -> None:
+    with urllib.request.urlopen(official.url, timeout=seconds) as answer, path.open("wb") as file:
+        parts = math.ceil(int(answer.headers.get("Content-Length") or 0) / MEBIBYTE)
+        read = iter(partial(answer.read, MEBIBYTE), b"")
+        for part in progress(read, f"downloading {official.title}", parts or None):
+            file.write(part)
+
+
+def _reason(error: Exception, seconds: float) -> str:
+    """Say in a few words why a download failed."""
+    if isinstance(error, TimeoutError):
+        return f"nothing came for {seconds:g} seconds; TTA_DOWNLOAD_SECONDS sets how long to wait"
+    cause = getattr(error, "reason", error)
+    reason = getattr(cause, "strerror", None) or str(cause)
+    if getattr(error, "filename", None) and not isinstance(error, urllib.error.URLError):
+        reason = f"Keras' folder cannot be written: {reason}; KERAS_HOME names another"
+    return reason
+
+
+def _seconds_of_silence() -> float:
+    text = os.environ.get("TTA_DOWNLOAD_SECONDS") or DOWNLOAD_SECONDS
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= MOST_SECONDS:
+        raise DataError(
+            f"TTA_DOWNLOAD_SECONDS is {text!r}: give the seconds without a byte after which a "
+            f"download is given up, above 0 and at most {MOST_SECONDS:,}"
+        )
+    return seconds
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -524,7 +605,9 @@ def _unpickle(path: Path, key: bytes, kind: type) -> tuple[dict, object]:
 
 
 def _bad_batch(path: Path, problem: str) -> DataError:
-    return DataError(f"{path} is no official file ({problem}): unpack the official archive again")
+    return DataError(
+        f"{printable(path)} is no official file ({problem}): unpack the official archive again"
+    )
 
 
 def _decode_batches(folder: Path, official: _Official, form: Form) -> Decoded:
@@ -586,10 +669,15 @@ def _to_form(arrays: Sequence[np.ndarray], form: Form) -> tuple[tuple[np.ndarray
     note = form_note(form, [size[::-1]])
     if not note:
         return tuple(arrays), note
-    check_room(len(arrays[0]) + len(arrays[2]), form.size or size)
+    shape = (*(form.size or size), form.channels)
+    check_room(len(arrays[0]) + len(arrays[2]), shape[:2], form.channels)
     train_images, train_labels, test_images, test_labels = arrays
     train_images, test_images = (
-        np.stack([to_pixels(Image.fromarray(i), form) for i in progress(images, "converting")])
+        np.fromiter(
+            (to_pixels(Image.fromarray(image), form) for image in progress(images, "converting")),
+            np.dtype((np.uint8, shape)),
+            len(images),
+        )
         for images in (train_images, test_images)
     )
     return (train_images, train_labels, test_images, test_labels), note
@@ -602,7 +690,8 @@ def _load(origin: _Origin, why: str, form: Form, cache: Path) -> Dataset:
         try:
             decoded = origin.decode(form)
             _check_enough(decoded)
-            _write_cache(folder, decoded)
+            note = decoded.note + _repeats(decoded, form)
+            _write_cache(folder, decoded._replace(note=note))
         except MemoryError as error:
             raise DataError(
                 f"the images do not fit in memory ({error}): choose a smaller image_size=, or "
@@ -630,6 +719,47 @@ def _check_enough(decoded: Decoded) -> None:
                 f"{decoded.title}: each class needs {least} or more images to {split}, and "
                 f"{some(few)}; add images, or leave the class out"
             )
+
+
+def _repeats(decoded: Decoded, form: Form) -> str:
+    """Count the images that occur more than once, pixel by pixel, as a part of a sentence.
+
+    Raises
+    ------
+    DataError
+        If a tenth or more of the test images are training images too.
+    """
+    train_images, train_labels, test_images, test_labels = decoded.arrays
+    train, test = _hashes(train_images), _hashes(test_images)
+    leaked = int(np.isin(test, train).sum())
+    if 10 * leaked >= len(test):
+        height, width = test_images.shape[1:3]
+        larger = ", or choose a larger image_size= if they differ in the files" if form.size else ""
+        raise DataError(
+            f"{decoded.title}: {leaked:,} of {len(test):,} test images are training images too, "
+            f"compared at {height}x{width} pixels; give test pictures of its own{larger}"
+        )
+    hashes, labels = np.concatenate([train, test]), np.concatenate([train_labels, test_labels])
+    _, n_labels = np.unique(np.unique([hashes, labels], axis=1)[0], return_counts=True)
+    doubled = sum(len(split) - len(np.unique(split)) for split in (train, test))
+    counts = (
+        (leaked, "test image is a training image too", "test images are training images too"),
+        (
+            (n_labels > 1).sum(),
+            "picture has two labels or more",
+            "pictures have two labels or more",
+        ),
+        (doubled, "image repeats another of its split", "images repeat others of their split"),
+    )
+    return "".join(f", {n:,} {one if n == 1 else more}" for n, one, more in counts if n)
+
+
+def _hashes(images: np.ndarray) -> np.ndarray:
+    """Return 64 bits for each image: equal for equal pixels, and by chance for hardly any others.
+
+    Python's own hash of bytes: it differs from process to process, so none can be made to collide.
+    """
+    return np.fromiter((hash(image.tobytes()) for image in images), np.int64, len(images))
 
 
 def _write_cache(folder: Path, decoded: Decoded) -> None:
@@ -664,8 +794,8 @@ def _write_cache(folder: Path, decoded: Decoded) -> None:
                     raise
     except OSError as error:
         raise DataError(
-            f"the cache {folder} cannot be written ({error}): free the disk, or name another place "
-            "in TTA_CACHE or cache="
+            f"the cache {printable(folder)} cannot be written ({error}): free the disk, or name "
+            "another place in TTA_CACHE or cache="
         ) from error
 
 
@@ -681,35 +811,42 @@ def _open_cache(folder: Path, why: str) -> Dataset:
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         if meta["format"] == CACHE_FORMAT:
+            texts = {key: meta[key] for key in ("name", "label", "description", "fingerprint")}
+            names = meta["class_names"]
+            if not all(isinstance(text, str) for text in [*texts.values(), *names]):
+                raise TypeError("meta.json holds other things than texts")
+            description = texts.pop("description")
             return Dataset(
-                name=meta["name"],
-                class_names=tuple(meta["class_names"]),
-                label=meta["label"],
-                provenance=f"{meta['description']}: {why}.",
-                fingerprint=meta["fingerprint"],
+                **texts,
+                class_names=tuple(names),
+                provenance=f"{description}: {why}.",
                 **{name: _open_array(folder, name, meta) for name in ARRAYS},
             )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError) as error:
+    except Exception as error:  # a damaged file can raise almost anything
         raise DataError(
-            f"the cache {folder} is damaged ({type(error).__name__}: {error}): "
+            f"the cache {printable(folder)} is damaged ({type(error).__name__}: {error}): "
             "delete that folder, and it is made again"
         ) from error
     raise DataError(
-        f"the cache {folder} has format {meta['format']}, and this version reads {CACHE_FORMAT}: "
-        "delete that folder, or use the version of tta_helpers that wrote it"
+        f"the cache {printable(folder)} has format {meta['format']!r}, and this version reads "
+        f"{CACHE_FORMAT}: delete that folder, or use the version of tta_helpers that wrote it"
     )
 
 
 def _open_array(folder: Path, name: str, meta: dict) -> np.ndarray:
-    array = np.load(folder / f"{name}.npy", mmap_mode="r")
-    if list(array.shape) != meta["shapes"][name]:
-        raise ValueError(f"{name} has shape {array.shape}, not {tuple(meta['shapes'][name])}")
-    if name.endswith("images"):  # hashing these each time would take longer than opening them
+    array = np.lib.format.open_memmap(folder / f"{name}.npy", mode="r")
+    images = name.endswith("images")
+    found, expected = (array.dtype, list(array.shape)), meta["shapes"][name]
+    if found != (np.uint8 if images else np.int64, expected):
+        raise ValueError(f"{name} are {array.dtype} of shape {array.shape}, not {expected}")
+    if images:  # hashing these each time would take longer than opening them
         return array
     # As a plain array, because NumPy shows a memory map as one; still read-only.
     labels = np.asarray(array)
     if _sha256(labels) != meta["sha256"][name]:
         raise ValueError(f"{name} have changed")
+    if not 0 <= labels.min() <= labels.max() < len(meta["class_names"]):
+        raise ValueError(f"{name} go beyond the {len(meta['class_names'])} class names")
     return labels
 
 
