@@ -1,5 +1,6 @@
 """The data loader against Pillow, hand-made files and the official layout."""
 
+import errno
 import hashlib
 import io
 import json
@@ -208,6 +209,10 @@ def test_missing_batch_names_the_file(batches):
         ({b"data": random_images(2, 3072), b"labels": [-1, 1]}, "label -1 is not from 0 to 9"),
         ({b"data": random_images(2, 3072), b"labels": [1, 2.5]}, "label 2.5"),
         ({b"data": random_images(2, 3072), b"labels": [1, 2.0]}, "label 2.0"),
+        (
+            {b"data": random_images(2, 3072), b"labels": [1, [9] * 999]},
+            r"label \[9[9, ]{70,80} is not",
+        ),
         ({b"data": random_images(2, 3072), b"labels": [65281, 1]}, "label 65281 is not from 0"),
         ([1, 2], "TypeError"),
     ],
@@ -215,6 +220,20 @@ def test_missing_batch_names_the_file(batches):
 def test_tampered_batch_names_file_and_problem(batches, content, problem):
     (batches / "data_batch_2").write_bytes(python2_dumps(content))
     with pytest.raises(DataError, match=f"data_batch_2 is no official file .*{problem}"):
+        load_dataset(source=batches)
+
+
+def test_a_label_that_cannot_be_shown_is_refused(batches, fault):
+    fault("label of 5,000 digits, and of lists in lists", 2)
+    rows, told = random_images(2, 3072), "the data set cannot be read or written .*: check"
+    (batches / "data_batch_2").write_bytes(python3_dumps({b"data": rows, b"labels": [1, 10**5000]}))
+    with pytest.raises(DataError, match=told):
+        load_dataset(source=batches)
+    deep = b"]" * 100_000 + b"a" * 99_999
+    labels, array = b"](K\x01" + deep + b"e", pickle.dumps(rows, 3)[2:-1]
+    content = b"\x80\x03}(C\x06labels" + labels + b"C\x04data" + array + b"u."
+    (batches / "data_batch_2").write_bytes(content)
+    with pytest.raises(DataError, match=told.replace("written .*", "written .*recursion.*")):
         load_dataset(source=batches)
 
 
@@ -345,6 +364,13 @@ def test_bad_image_size(folder, image_size):
     refused = re.escape(f"(height, width) as two of them, not {image_size!r}")
     with pytest.raises(DataError, match=f"image_size must be a positive whole number.*{refused}"):
         load_dataset(source=folder, image_size=image_size)
+
+
+def test_pictures_of_one_pixel_load(tmp_path):
+    written = write_images(tmp_path / "dots", shape=(1, 1, 3))
+    loaded = load_dataset(source=tmp_path / "dots")
+    expected = [pixels for path, pixels in written.items() if path.startswith("test")]
+    np.testing.assert_array_equal(loaded.test_images, expected)
 
 
 def test_images_of_two_sizes_need_image_size(folder):
@@ -814,7 +840,7 @@ def test_colours_become_grey_by_the_luma_formula(folder, batches):
 
 def test_names_in_any_script_are_kept(tmp_path):
     root = tmp_path / "naïve фото $1 | <b>"
-    classes = ("chat noir", "犬", "$5|<i>", "🐱 ñ #1")
+    classes = ("chat noir", "犬", "$5|<i>", "🐱 ñ #1", "x:y", "CON", "end.", 'a*b?"')
     write_images(root, classes=classes)
     (root / "train" / "犬" / "00.png").rename(root / "train" / "犬" / "사진 – 1.PNG")
     loaded = load_dataset(source=root)
@@ -890,6 +916,67 @@ def test_folder_of_neither_layout(tmp_path):
     (tmp_path / "train").mkdir()
     with pytest.raises(DataError, match=r"holds no data set: give it class folders .* or the off"):
         load_dataset(source=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_a_folders_path_as_a_name_may_begin_with_a_tilde(monkeypatch, tmp_path, name):
+    write_images(tmp_path / name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_dataset(f"~/{name}").name == name
+    monkeypatch.setenv("CIFAR10_DIR", f"~/{name}")
+    assert load_dataset("auto").name == name
+
+
+NO_FOLDERS = {
+    "ring": "ring",
+    "below a ring": "ring/more",
+    "long name": "n" * 256,
+    "long path": "d/" * 3000,
+    "null byte": "a\0b",
+    "no text": "a\ud800",
+    "no home": "~nobody-of-this-name/x",
+    "empty": "",
+    "number": 5,
+}
+
+
+@pytest.mark.parametrize("kind", NO_FOLDERS)
+def test_what_is_no_folder_is_refused_in_one_sentence(monkeypatch, tmp_path, kind, fault):
+    fault(f"folder of data: {kind}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ring").symlink_to("ring")
+    path = NO_FOLDERS[kind]
+    told = r"is no path \(.+\): correct|is not a folder: correct|or written \(File name too long\)"
+    with pytest.raises(DataError, match=told) as caught:
+        load_dataset(source=path)
+    str(caught.value).encode()
+    if kind in ("ring", "long name", "no home"):
+        monkeypatch.setenv("CIFAR10_DIR", str(path))
+        with pytest.raises(DataError, match=told):
+            load_dataset("auto")
+    if isinstance(path, str):
+        with pytest.raises(DataError, match="unknown data set"):
+            load_dataset(path)
+
+
+@pytest.mark.parametrize("name", [None, 0, ["sample"], b"sample"])
+def test_a_name_that_is_no_text(name):
+    with pytest.raises(DataError, match=r"unknown data set .*: use one of auto"):
+        load_dataset(name)
+
+
+@pytest.mark.parametrize("where", ["is_dir", "is_file", "stat"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_disk_that_fails_is_named(monkeypatch, batches, where, number, fault):
+    fault("folder that the system refuses to read")
+
+    def refused(path, **_):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, where, refused)
+    told = rf"cifar-10-batches-py.* cannot be read or written \({os.strerror(number)}\): check"
+    with pytest.raises(DataError, match=told):
+        load_dataset(source=batches)
 
 
 def test_missing_path(tmp_path):
@@ -1296,7 +1383,7 @@ def test_cache_of_another_version_is_an_error_and_stays(tmp_path, fault):
     [cache] = caches(tmp_path)
     meta = json.loads((cache / "meta.json").read_text())
     (cache / "meta.json").write_text(json.dumps(meta | {"format": 99}))
-    expected = "has format 99, and this version reads 3: delete that folder"
+    expected = "has format 99, and this version reads 4: delete that folder"
     with pytest.raises(DataError, match=f"{re.escape(str(cache))} {expected}"):
         load_dataset("sample")
     assert len(list(cache.iterdir())) == 5
@@ -1319,10 +1406,86 @@ def test_damaged_cache_is_an_error_and_stays(tmp_path, name, how):
     assert cache.is_dir()
 
 
-def test_cache_that_cannot_be_written(tmp_path):
+CHANGED = {
+    "name": 5,
+    "label": None,
+    "description": ["a"],
+    "fingerprint": "f00d",
+    "class_names": TEN[::-1],
+    "shapes": {},
+    "sha256": [],
+    "format": 4.0,
+}
+
+
+@pytest.mark.parametrize("key", CHANGED)
+def test_a_changed_description_of_the_cache_is_noticed(tmp_path, key, fault):
+    fault("cache whose meta.json was changed")
+    load_dataset("sample")
+    [cache] = caches(tmp_path)
+    meta = json.loads((cache / "meta.json").read_text())
+    (cache / "meta.json").write_text(json.dumps(meta | {key: CHANGED[key]}))
+    with pytest.raises(
+        DataError, match=r"is damaged \(ValueError: meta\.json has changed\): delete"
+    ):
+        load_dataset("sample")
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"5", b"null", b"{}", b"\xff", b"[" * 200_000])
+def test_a_cache_described_by_something_else(tmp_path, raw, fault):
+    fault("cache whose meta.json is something else")
+    load_dataset("sample")
+    [cache] = caches(tmp_path)
+    (cache / "meta.json").write_bytes(raw)
+    with pytest.raises(DataError, match=r"is damaged .*: delete that folder"):
+        load_dataset("sample")
+
+
+OTHER_ARRAYS = {
+    "objects": lambda path: np.save(path, np.load(path).astype(object), allow_pickle=True),
+    "float": lambda path: np.save(path, np.load(path).astype(np.float32)),
+    "signed": lambda path: np.save(path, np.load(path).astype(np.int8)),
+    "archive": lambda path: (
+        np.savez(path.with_suffix(".npz"), images=np.load(path)),
+        path.with_suffix(".npz").replace(path),
+    ),
+    "pickle": lambda path: path.write_bytes(pickle.dumps(Hostile(os.mkdir, str(path) + "-ran"))),
+    "zip": lambda path: path.write_bytes(b"PK\x03\x04 and more"),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("name", ["train_images.npy", "test_labels.npy"])
+@pytest.mark.parametrize("kind", OTHER_ARRAYS)
+def test_a_cache_of_other_arrays_is_refused(tmp_path, kind, name, fault):
+    fault(f"cache with another array: {kind}")
+    load_dataset("sample")
+    [cache] = caches(tmp_path)
+    OTHER_ARRAYS[kind](cache / name)
+    with pytest.raises(DataError, match=r"is damaged .*: delete that folder"):
+        load_dataset("sample")
+    assert not list(cache.glob("*-ran"))
+
+
+@pytest.mark.parametrize("kind", ["file", "ring", "below a file"])
+def test_cache_that_cannot_be_written(tmp_path, kind, fault):
+    fault(f"cache folder that is a {kind}")
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="cannot be written"):
-        load_dataset("sample", cache=tmp_path / "file")
+    (tmp_path / "ring").symlink_to("ring")
+    where = tmp_path / {"below a file": "file/below"}.get(kind, kind)
+    with pytest.raises(DataError, match=r"cannot be written|is no path .*TTA_CACHE"):
+        load_dataset("sample", cache=where)
+
+
+def test_a_cache_folder_may_begin_with_a_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    load_dataset("sample", cache="~/mine")
+    monkeypatch.setenv("TTA_CACHE", "~/mine")
+    load_dataset("sample")
+    assert len(list((tmp_path / "mine").iterdir())) == 1
+    monkeypatch.chdir(tmp_path)
+    load_dataset("sample", cache="mine")  # relative to the current folder
+    assert len(list((tmp_path / "mine").iterdir())) == 1
 
 
 # Splits.

@@ -45,7 +45,7 @@ NAMES = ("auto", "cifar10", "cifar100", "sample", "folder")
 SPLITS = {"train": "training", "test": "test"}
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 LEAST = {"train": 3, "test": 1}  # images of each class; validation is split off twice (notebook 04)
-CACHE_FORMAT = 3  # part of a cache's name: raise it whenever the same files are decoded otherwise
+CACHE_FORMAT = 4  # part of a cache's name: raise it whenever the same files are decoded otherwise
 DEFAULT_CACHE = Path(__file__).parents[1] / "data" / "cache"
 PROBE_SECONDS = 3  # how long to wait for a first answer from where the archives are
 DOWNLOAD_SECONDS = 30.0  # of silence, after which a download is given up; TTA_DOWNLOAD_SECONDS
@@ -250,7 +250,9 @@ def load_dataset(
     cache = _path(cache or os.environ.get("TTA_CACHE") or DEFAULT_CACHE, "cache= or TTA_CACHE")
     try:
         return _load_named(name, source, form, cache)
-    except (OSError, UnicodeError, RecursionError) as error:
+    except DataError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:  # files and their names hold anything
         where = printable(getattr(error, "filename", None) or "the data set")
         raise DataError(
             f"{where} cannot be read or written ({getattr(error, 'strerror', None) or error}): "
@@ -261,9 +263,11 @@ def load_dataset(
 def _path(value: str | os.PathLike, argument: str) -> Path:
     """Return a path that a reader gave, absolute and with its links followed."""
     try:
+        if not os.fsdecode(value):
+            raise ValueError("it is empty")
         return Path(os.fsdecode(value)).expanduser().resolve()
     except (OSError, RuntimeError, TypeError, ValueError) as error:  # links in a ring, null bytes
-        raise DataError(f"{value!r} is no path ({error}): correct {argument}") from error
+        raise DataError(f"{str(value)!r} is no path ({error}): correct {argument}") from error
 
 
 def _load_named(name: str, source: str | os.PathLike | None, form: Form, cache: Path) -> Dataset:
@@ -636,7 +640,7 @@ def _class_names(path: Path, names: list, n: int) -> tuple[str, ...]:
     decoded = tuple(name.decode("utf-8", "replace") for name in names)
     for name in decoded:
         if not name.strip() or name in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f]", name):
-            raise _bad_batch(path, f"{name!r} is no name for a class")
+            raise _bad_batch(path, f"{name!r:.80} is no name for a class")
         if decoded.count(name) > 1:
             raise _bad_batch(path, f"two classes are called {name!r}")
     return decoded
@@ -652,7 +656,7 @@ def _read_batch(path: Path, official: _Official) -> tuple[np.ndarray, np.ndarray
         raise _bad_batch(path, f"it has {len(rows)} images and {len(labels)} labels")
     for label in labels:
         if type(label) is not int or not 0 <= label < official.classes:
-            raise _bad_batch(path, f"label {label!r} is not from 0 to {official.classes - 1}")
+            raise _bad_batch(path, f"label {label!r:.80} is not from 0 to {official.classes - 1}")
     # A row is the red plane, then green, then blue, each by rows of pixels.
     return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), np.array(labels, np.int64)
 
@@ -779,6 +783,7 @@ def _write_cache(folder: Path, decoded: Decoded) -> None:
         "shapes": {name: array.shape for name, array in arrays.items()},
         "sha256": {name: _sha256(arrays[name]) for name in ARRAYS if name.endswith("labels")},
     }
+    meta["check"] = _check(meta)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as aside:
@@ -807,19 +812,22 @@ def _fingerprint(class_names: tuple[str, ...], arrays: dict[str, np.ndarray]) ->
     return digest.hexdigest()
 
 
+def _check(meta: dict) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
+
+
 def _open_cache(folder: Path, why: str) -> Dataset:
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         if meta["format"] == CACHE_FORMAT:
-            texts = {key: meta[key] for key in ("name", "label", "description", "fingerprint")}
-            names = meta["class_names"]
-            if not all(isinstance(text, str) for text in [*texts.values(), *names]):
-                raise TypeError("meta.json holds other things than texts")
-            description = texts.pop("description")
+            if meta.pop("check") != _check(meta):
+                raise ValueError("meta.json has changed")
             return Dataset(
-                **texts,
-                class_names=tuple(names),
-                provenance=f"{description}: {why}.",
+                name=meta["name"],
+                class_names=tuple(meta["class_names"]),
+                label=meta["label"],
+                provenance=f"{meta['description']}: {why}.",
+                fingerprint=meta["fingerprint"],
                 **{name: _open_array(folder, name, meta) for name in ARRAYS},
             )
     except Exception as error:  # a damaged file can raise almost anything
@@ -845,8 +853,6 @@ def _open_array(folder: Path, name: str, meta: dict) -> np.ndarray:
     labels = np.asarray(array)
     if _sha256(labels) != meta["sha256"][name]:
         raise ValueError(f"{name} have changed")
-    if not 0 <= labels.min() <= labels.max() < len(meta["class_names"]):
-        raise ValueError(f"{name} go beyond the {len(meta['class_names'])} class names")
     return labels
 
 
