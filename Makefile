@@ -10,16 +10,14 @@ DATASET ?=
 PARAMS ?=
 SWEEP ?= sweeps/flip_seeds.yml
 OPTIONS ?=
-ifneq ($(strip $(CIFAR10_DIR)),)
-export CIFAR10_DIR := $(abspath $(CIFAR10_DIR))
-endif
 export MATPLOTLIBRC := $(CURDIR)/notebooks
 
 BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench
-RUNS := $(BIN)/python -m tta_helpers.runs
-SWEEPS := $(BIN)/python -m tta_helpers.sweeps
+# Neither these nor pip are to stop at a reader's PYTHONWARNINGS=error.
+RUNS := $(BIN)/python -W ignore -m tta_helpers.runs
+SWEEPS := $(BIN)/python -W ignore -m tta_helpers.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 PYTEST := $(BIN)/python -m pytest
 
@@ -75,8 +73,18 @@ audit: $(READY)
 	@$(call quietly,build/audit/bin/python -m pip install pip-audit)
 	build/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.txt
 
+# Kernels start in notebooks/, where a folder named from here would be another.
+define absolute
+case "$$$(1)" in \
+    "~" | "~/"*) $(1)="$$HOME$${$(1)#?}" ;; \
+    "" | /* | "~"*) ;; \
+    *) $(1)="$$PWD/$$$(1)" ;; \
+esac
+endef
+
 lab: $(READY)
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+	@$(call absolute,CIFAR10_DIR); $(call absolute,TTA_CACHE); $(call absolute,KERAS_HOME); \
+	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 bench: $(READY) $(BENCH)/ready
 	@$(BIN)/python -m benchmarks $(if $(DATASET),--dataset "$(DATASET)")
@@ -98,10 +106,28 @@ mkdir -p build; ( $(1) ) > build/pip.log 2>&1 & pip=$$!; \
 	wait $$pip || { cat build/pip.log >&2; false; }
 endef
 
-# TensorFlow has wheels for Python 3.11 to 3.13, so the first interpreter of those is taken.
+# .venv/ready holds a checksum of what .venv was built from. Only where it is empty, because somebody
+# touched it, do dates count: a file from tomorrow would have .venv built again at every call.
+LOCK := $(shell cat requirements.txt pyproject.toml | cksum)
+BUILT := $(shell if [ -s $(READY) ]; then cat $(READY); else echo by date; fi)
+ifneq ($(shell [ -x $(BIN)/python ] && echo there),there)
+.PHONY: $(READY)
+else ifeq ($(BUILT),by date)
 $(READY): requirements.txt pyproject.toml
-	@python=""; \
-	for candidate in $(PYTHON) $(if $(strip $(PYTHON)),,python3 python3.13 python3.12 python3.11 python); do \
+else ifneq ($(BUILT),$(LOCK))
+.PHONY: $(READY)
+endif
+
+$(READY): export PYTHONWARNINGS :=
+
+# TensorFlow has wheels for Python 3.11 to 3.13, so the first interpreter of those is taken.
+$(READY):
+	@case "$$PWD" in *:*) \
+	    echo "error: $$PWD cannot hold a virtual environment, because of the colon in its path;" \
+	        "move the workbook." >&2; exit 1 ;; \
+	esac; \
+	python=""; \
+	for candidate in $(if $(strip $(PYTHON)),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python); do \
 	    if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
 	    then python="$$candidate"; break; fi; \
 	done; \
@@ -109,14 +135,14 @@ $(READY): requirements.txt pyproject.toml
 	    echo "error: no Python 3.11, 3.12 or 3.13 found, the versions that TensorFlow has packages for." >&2; \
 	    echo "Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; \
 	fi; \
-	echo "Building .venv with $$($$python --version) (two or three minutes, once) ..."; \
+	echo "Building .venv with $$("$$python" --version) (two or three minutes, once) ..."; \
 	"$$python" -m venv --clear .venv
 	@$(call quietly,$(BIN)/python -m pip install --retries 2 --require-hashes -r requirements.txt && \
 	    $(BIN)/python -m pip install --no-deps --no-build-isolation -e .) || { \
 	    echo "error: the packages could not be installed. Is the package index within reach?" >&2; \
 	    echo "Behind a proxy or a mirror, set HTTPS_PROXY or PIP_INDEX_URL and try again." >&2; exit 1; \
 	}
-	@touch $(READY)
+	@cat requirements.txt pyproject.toml | cksum > $(READY)
 
 # PyTorch, ttach and JAX lie over .venv in an environment that only the benchmarks use. Without it
 # they measure the rest.
