@@ -1,5 +1,6 @@
 """Where a sweep runs: workers of this machine, of a Dask scheduler, or in Slurm jobs."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import dask
 from distributed import Client, Future, LocalCluster
+from distributed.comm import connect
 
 from tta_helpers.workbook.chain import span
 from tta_helpers.workbook.parameters import read_yaml
@@ -70,12 +72,13 @@ class Cluster:
 
     def _connected(self) -> Client:
         try:
+            asyncio.run(asyncio.wait_for(_greet(self.scheduler), CONNECT_SECONDS))
             return Client(self.scheduler, timeout=CONNECT_SECONDS)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # each way to speak with it has errors of its own
             raise RunError(
-                f"No Dask scheduler answers at {self.scheduler!r} within {CONNECT_SECONDS} s: "
-                "start one with `dask scheduler`, and workers with `dask worker`; both take the "
-                "address that it prints."
+                f"No Dask scheduler answers at {self.scheduler!r} within {CONNECT_SECONDS} s "
+                f"({str(error) or type(error).__name__}): start one with `dask scheduler`, and "
+                "workers with `dask worker`; both take the address that it prints."
             ) from error
 
     def _wait_for_workers(self, client: Client) -> None:
@@ -140,6 +143,16 @@ def slurm_cluster(path: str | Path) -> Any:
         ) from error
     cluster.scale(jobs=jobs)
     return cluster
+
+
+async def _greet(address: str) -> None:
+    """Say hello as Dask does: a client would wait for ever for a port that speaks otherwise."""
+    comm = await connect(address, timeout=CONNECT_SECONDS)
+    await comm.write({"op": "identity", "reply": True})
+    answer = await comm.read()
+    await comm.close()
+    if answer.get("type") != "Scheduler":
+        raise ValueError(f"{answer.get('type')} at {address}")
 
 
 def no_worker(wait: float) -> str:

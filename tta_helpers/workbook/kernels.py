@@ -163,7 +163,7 @@ def execute(
     run_dir = folder.relative_to(workbook).as_posix()
     if run_dir != getattr(inspected(path).parameters.get("run_dir"), "default", run_dir):
         parameters = {**parameters, "run_dir": run_dir}
-    log = tempfile.TemporaryFile()
+    log = tempfile.TemporaryFile()  # noqa: SIM115, the errors below read it
     ends = (_now() if started is None else started) + limits.run
     try:
         with tempfile.TemporaryDirectory() as profile:
