@@ -246,7 +246,22 @@ def test_tampered_class_names(batches, names):
 
 @pytest.mark.parametrize(
     "name",
-    [b"", b" ", b".", b"..", b"../../x", b"a/b", b"a\\b", b"a\0", b"a\nb", b"truck", b"\xe9\0"],
+    [
+        *(
+            b"",
+            b" ",
+            b".",
+            b"..",
+            b"../../x",
+            b"a/b",
+            b"a\\b",
+            b"a\0",
+            b"a\nb",
+            b"truck",
+            b"\xe9\0",
+        ),
+        *("a\x85".encode(), "a\u2028".encode(), b"n" * 61),
+    ],
 )
 def test_class_names_that_are_no_names(batches, name):
     names = [name, *(name.encode() for name in TEN[1:])]
@@ -254,6 +269,14 @@ def test_class_names_that_are_no_names(batches, name):
     with pytest.raises(
         DataError, match=r"batches.meta .*(no name for a class|two classes are call)"
     ):
+        load_dataset(source=batches)
+
+
+def test_class_names_that_look_alike_are_refused(batches, fault):
+    fault("two class names that look alike")
+    names = ["caf\u00e9".encode(), "cafe\u0301".encode(), *(name.encode() for name in TEN[2:])]
+    (batches / "batches.meta").write_bytes(python3_dumps({b"label_names": names}))
+    with pytest.raises(DataError, match="two classes are called 'caf\u00e9'"):
         load_dataset(source=batches)
 
 

@@ -13,6 +13,7 @@ import pickle
 import re
 import tarfile
 import tempfile
+import unicodedata
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -51,6 +52,8 @@ PROBE_SECONDS = 3  # how long to wait for a first answer from where the archives
 DOWNLOAD_SECONDS = 30.0  # of silence, after which a download is given up; TTA_DOWNLOAD_SECONDS
 MOST_SECONDS = 86_400
 MEBIBYTE = 2**20
+# A class name in official files: none that is too long for a file's, or has what cannot be seen.
+NAME = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}")
 SAMPLE_SIZES = (20_000, 2_000)  # training and test images of the procedural sample
 LAYOUTS = (
     "class folders (train/<class>/* and test/<class>/*, with pictures inside), "
@@ -633,13 +636,13 @@ def _decode_batches(folder: Path, official: _Official, form: Form) -> Decoded:
     )
 
 
-def _class_names(path: Path, names: list, n: int) -> tuple[str, ...]:
+def _class_names(path: Path, names: list, n_classes: int) -> tuple[str, ...]:
     """Return class names that can be told apart, printed, and used for files and folders."""
-    if len(names) != n or not all(isinstance(name, bytes) for name in names):
-        raise _bad_batch(path, f"it does not name {n} classes")
-    decoded = tuple(name.decode("utf-8", "replace") for name in names)
+    if len(names) != n_classes or not all(isinstance(name, bytes) for name in names):
+        raise _bad_batch(path, f"it does not name {n_classes} classes")
+    decoded = tuple(unicodedata.normalize("NFC", n.decode("utf-8", "replace")) for n in names)
     for name in decoded:
-        if not name.strip() or name in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f]", name):
+        if not NAME.fullmatch(name) or not name.strip() or name in (".", ".."):
             raise _bad_batch(path, f"{name!r:.80} is no name for a class")
         if decoded.count(name) > 1:
             raise _bad_batch(path, f"two classes are called {name!r}")
