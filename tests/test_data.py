@@ -1157,6 +1157,23 @@ def test_what_is_not_the_archive_never_lands_in_keras_folder(
     assert list((tmp_path / "keras").rglob("*")) == [tmp_path / "keras" / "datasets"]
 
 
+def test_a_download_without_end_is_cut(monkeypatch, archive, fault):
+    fault("download without end")
+
+    class Endless(io.RawIOBase):
+        headers, n_read = {}, 0
+
+        def read(self, n):
+            self.n_read += n
+            return b"x" * n
+
+    endless = Endless()
+    monkeypatch.setattr(data, "MOST_MEBIBYTES", 3)
+    online(monkeypatch, lambda *_: endless)
+    assert "(what came is not the archive" in load_dataset().provenance
+    assert endless.n_read == 3 * 2**20
+
+
 def test_download_that_fails_says_why(monkeypatch, tmp_path):
     def answer(url, timeout):
         raise urllib.error.HTTPError(url, 503, "Service Unavailable", {}, None)

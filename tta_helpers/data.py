@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ PROBE_SECONDS = 3  # how long to wait for a first answer from where the archives
 DOWNLOAD_SECONDS = 30.0  # of silence, after which a download is given up; TTA_DOWNLOAD_SECONDS
 MOST_SECONDS = 86_400
 MEBIBYTE = 2**20
+MOST_MEBIBYTES = 500  # of an archive; the official ones have 163
 # A class name in official files: none that is too long for a file's, or has what cannot be seen.
 NAME = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}")
 SAMPLE_SIZES = (20_000, 2_000)  # training and test images of the procedural sample
@@ -551,7 +553,8 @@ def _fetch(official: _Official, path: Path, seconds: float) -> None:
     with urllib.request.urlopen(official.url, timeout=seconds) as answer, path.open("wb") as file:
         parts = math.ceil(int(answer.headers.get("Content-Length") or 0) / MEBIBYTE)
         read = iter(partial(answer.read, MEBIBYTE), b"")
-        for part in progress(read, f"downloading {official.title}", parts or None):
+        most = islice(read, MOST_MEBIBYTES)  # a server need not come to an end
+        for part in progress(most, f"downloading {official.title}", parts or None):
             file.write(part)
 
 
