@@ -261,8 +261,8 @@ def _code() -> str:
 
 
 def content_digest(folder: str) -> str:
-    """Return a digest of the arrays in a folder; of nothing, where a parameter names none."""
-    files = sorted(Path(folder).expanduser().glob("*.npy")) if folder else []
+    """Return a digest of the arrays in an absolute folder; of nothing, where none is named."""
+    files = sorted(Path(folder).glob("*.npy")) if folder else []
     stamps = [(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return _digest(*(f"{stamp[0].name} {_digest_of_stamped(*stamp)}" for stamp in stamps))
 

@@ -5,7 +5,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from tta_helpers.data import DataError
@@ -111,6 +110,8 @@ def settled(given: Mapping[str, Any]) -> dict[str, Any]:
     absolute = {}
     for name in ("dataset", "cifar10c_dir"):
         value = given.get(name)
-        if isinstance(value, str) and value and Path(value).expanduser().is_dir():
-            absolute[name] = str(Path(value).expanduser().resolve())
+        if isinstance(value, str) and value and "\0" not in value:
+            folder = os.path.expanduser(value)
+            if os.path.isdir(folder):
+                absolute[name] = os.path.realpath(folder)
     return {**given, **absolute}
