@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 import small_workbook as tiny
 
 from tta_helpers import runs
-from tta_helpers.data import Dataset
-from tta_helpers.workbook import chain, place, publishing, records
+from tta_helpers.corruptions import SEEN
+from tta_helpers.data import DataError, Dataset
+from tta_helpers.sweeps import run_sweep
+from tta_helpers.workbook import chain, place, preflight, publishing, records
+from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.place import RunError
 
 GIVEN = {"dataset": "auto"}
@@ -148,6 +152,55 @@ def test_pictures_too_small_for_the_network_are_refused(small, monkeypatch, faul
         with pytest.raises(RunError, match=rf"{shape[0]}x{shape[1]} pixels.*image_size to 8"):
             runs.run_workbook(GIVEN, "a")
     assert not tiny.started(small)
+
+
+def test_more_images_than_the_memory_holds_are_refused(small, monkeypatch, fault):
+    fault("images that do not fit in memory, in a batch and altogether", 2)
+    nine = tiny.nine_images()  # 9 + 9 images of 8 x 8 x 3 floats: 13,824 bytes
+    step = 4 * 112 * 64 * 9
+    for memory, batch in ((13_000, 1), (13_824 + step - 1, 128)):
+        monkeypatch.setattr(preflight, "available_memory", lambda memory=memory: memory)
+        with pytest.raises(RunError, match=r"18 images of 8x8 pixels .*of memory are available"):
+            preflight.check_data(nine, {"batch_size": batch})
+    for enough in (13_824 + step, None):
+        monkeypatch.setattr(preflight, "available_memory", lambda memory=enough: memory)
+        preflight.check_data(nine, {"batch_size": 128})
+
+
+def test_a_disk_that_is_almost_full_is_told_of(small, monkeypatch, fault):
+    fault("disk almost full at the start", 2)
+    usage = SimpleNamespace(total=10**9, used=0, free=10**7)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(RunError, match=r"10 MiB are free on the disk of .*a; a run needs 200"):
+        runs.run_workbook(GIVEN, "a")
+    with pytest.raises(RunError, match="10 MiB are free"):
+        run_sweep(tiny.sweep_file(small), Cluster(scheduler="tcp://nobody:1"))
+    assert not tiny.started(small)
+
+
+def test_released_corruptions_of_other_images_are_refused(tmp_path, fault):
+    fault("cifar10c_dir: absent, incomplete, of other images", 3)
+    labels, images = np.arange(10) % 2, np.zeros((10, 32, 32, 3), np.uint8)
+    data = Dataset("x", images, labels, images, labels, ("a", "b"), "x", "", "f00d")
+    given = {"cifar10c_dir": str(tmp_path / "c"), "n_eval_images": 6}
+    given |= {"seen_corruptions": "noise", "held_out_corruptions": "saturate"}
+    with pytest.raises(DataError, match="is not a folder"):
+        preflight.check_data(data, given)
+    (tmp_path / "c").mkdir()
+    with pytest.raises(DataError, match=r"has no labels\.npy"):
+        preflight.check_data(data, given)
+    for name in (*SEEN, "saturate"):
+        np.save(tmp_path / "c" / f"{name}.npy", np.zeros((50, 32, 32, 3), np.uint8))
+    np.save(tmp_path / "c" / "labels.npy", np.tile(labels, 5))
+    preflight.check_data(data, given)
+    for other in (1 - labels, np.roll(labels, 1)):
+        np.save(tmp_path / "c" / "labels.npy", np.tile(other, 5))
+        with pytest.raises(RunError, match="was not made from the test images of x"):
+            preflight.check_data(data, given)
+    larger = Dataset(**{**vars(data), "test_images": np.zeros((10, 48, 48, 3), np.uint8)})
+    np.save(tmp_path / "c" / "labels.npy", np.tile(labels, 5))
+    with pytest.raises(RunError, match="was not made from the test images"):
+        preflight.check_data(larger, given)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\0b", "x" * 61, "\udce9", "a\x1bb"])

@@ -132,6 +132,37 @@ def test_the_folder_of_make_run_is_refused(small):
         run_sweep(tiny.sweep_file(small), Cluster(scheduler="tcp://nobody:1"))
 
 
+def test_one_folder_named_twice_is_one_run(small, tmp_path, fault):
+    fault("folder of data listed twice, by two names")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "same").symlink_to(tmp_path / "photos")
+    names = [str(tmp_path / "photos"), str(tmp_path / "same")]
+    with pytest.raises(RunError, match=r"dataset lists .* twice"):
+        read_sweep(tiny.sweep_file(small, cross={"dataset": names}))
+
+
+def test_the_report_leaves_out_runs_without_the_measure(small, scheduler, monkeypatch, fault):
+    fault("run whose record lacks the measure")
+    name = f"{sweep_files.REPORT}.ipynb"
+    shutil.copy(REPOSITORY / "notebooks" / name, small / "notebooks")
+    shutil.copytree(REPOSITORY / "tta_helpers", small / "tta_helpers")
+    path = small / "notebooks" / "01_one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    last = notebook.cells[-1]
+    without = "if seed == 1:\n    del record['headline']['gain'], record['metrics']['curve'][2]\n"
+    last.source = last.source.replace("(workbook / run_dir", without + "(workbook / run_dir", 1)
+    nbformat.write(notebook, path)
+    report = {"curve": "curve", "reference": "", "beside": ""}
+    path = tiny.sweep_file(small, cross={"seed": [0, 1, 2]}, report=report)
+    assert run_sweep(path, Cluster(scheduler=scheduler)) == 0
+    assert sweeps.main(["report", "many"]) == 0
+    ran = nbformat.read(small / "runs/many" / name, as_version=4)
+    outputs = [output for cell in ran.cells for output in cell.get("outputs", [])]
+    assert "1 of 3 runs have no gain and are left out.\n" in [o.get("text") for o in outputs]
+    shown = "\n".join(o.get("data", {}).get("text/markdown", "") for o in outputs)
+    assert "| all runs | 2 | 50.00 [50.00, 50.00] |" in shown
+
+
 def test_numbers_are_found_however_deep():
     nested = {"a": 1, "b": {"c": [2.5, 3], "d": "text", "e": None}, "f": [{"n": 4}, {"n": 5}]}
     assert list(sweeps.numbers(nested)) == [

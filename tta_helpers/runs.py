@@ -8,7 +8,7 @@ from typing import Any
 
 from tta_helpers.data import load_dataset
 from tta_helpers.workbook import place
-from tta_helpers.workbook.chain import check_data, older, package_digest, plan, run_steps
+from tta_helpers.workbook.chain import older, package_digest, plan, run_steps
 from tta_helpers.workbook.command import (
     add_common,
     add_limits,
@@ -27,6 +27,7 @@ from tta_helpers.workbook.place import (
     run_folder,
     write_whole,
 )
+from tta_helpers.workbook.preflight import check_data, check_disk
 from tta_helpers.workbook.records import (
     Record,
     backend,
@@ -77,6 +78,7 @@ def run_workbook(given: Mapping[str, Any], name: str, limits: Limits = USUAL) ->
     paths = lesson_paths()
     checked_for(given, paths)  # before the data are decoded, which can take a while
     folder = named_folder(name)
+    check_disk(folder)
     tell_set_aside()
     with locked(folder):
         data = load_dataset(given["dataset"], image_size=given.get("image_size") or None)

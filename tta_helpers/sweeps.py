@@ -31,6 +31,7 @@ from tta_helpers.workbook.command import (
 )
 from tta_helpers.workbook.kernels import USUAL, Limits
 from tta_helpers.workbook.place import RunError, locked, named_folder, write_whole
+from tta_helpers.workbook.preflight import check_disk
 from tta_helpers.workbook.records import backend
 from tta_helpers.workbook.sweep_files import Run, Sweep, read_sweep, runs_of
 from tta_helpers.workbook.sweep_report import gather, numbers, publish, read_manifest, write_report
@@ -65,6 +66,7 @@ def run_sweep(path: str | Path, cluster: Cluster, limits: Limits = USUAL) -> int
         raise RunError(
             f"runs/{sweep.name}/ holds the results of `make run`: give the sweep file another name."
         )
+    check_disk(folder)
     tell_set_aside()
     with locked(folder):
         planned = runs_of(sweep)

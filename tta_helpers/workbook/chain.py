@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tta_helpers.data import Dataset
 from tta_helpers.workbook.kernels import FINGERPRINT, USUAL, Limits, execute
 from tta_helpers.workbook.parameters import checked_for, declared_parameters, inspected
 from tta_helpers.workbook.place import RunError, write_whole
 from tta_helpers.workbook.records import backend, versions
 
-SMALLEST = 8  # pixels a side: the lessons' network halves images three times
 ABOUT_RUNS = ("runs", "sweeps", "sweep_files", "sweep_report", "clusters", "publishing", "command")
 PACKAGE = Path(__file__).parents[1]
 
@@ -76,25 +74,6 @@ def plan(paths: Sequence[Path], given: Mapping[str, Any], fingerprint: str) -> l
         )
         steps.append(Step(path, changed, key, after if steps else "", fingerprint))
     return steps
-
-
-def check_data(data: Dataset, given: Mapping[str, Any]) -> None:
-    """Refuse data on which a kernel would stop.
-
-    Raises
-    ------
-    DataError
-        If fewer images are asked for than the classes need.
-    RunError
-        If the images are too small for the lessons' network.
-    """
-    data.take(given.get("n_train", 0), given.get("n_test", 0))
-    height, width = data.test_images.shape[1:3]
-    if min(height, width) < SMALLEST:
-        raise RunError(
-            f"The images have {height}x{width} pixels, and the lessons' network halves them three "
-            f"times: set image_size to {SMALLEST} or more."
-        )
 
 
 def run_steps(

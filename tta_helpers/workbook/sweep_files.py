@@ -11,14 +11,20 @@ from typing import Any
 from tta_helpers.class_folders import some
 from tta_helpers.data import Dataset, load_dataset
 from tta_helpers.workbook import place
-from tta_helpers.workbook.chain import Step, check_data, plan
+from tta_helpers.workbook.chain import Step, plan
 from tta_helpers.workbook.command import settled
 from tta_helpers.workbook.parameters import checked_for, inspected, load_tier, read_yaml
 from tta_helpers.workbook.place import RunError, lesson_paths
+from tta_helpers.workbook.preflight import check_data
 
 REPORT = "90_sweep_report"
 SECTIONS = ("notebooks", "tier", "fixed", "cross", "zip", "report")
 MOST_RUNS = 100_000
+CHECKED = (
+    *("dataset", "image_size", "n_train", "n_test", "batch_size", "cifar10c_dir", "n_eval_images"),
+    *("seen_corruptions", "held_out_corruptions"),
+)
+"""Parameters that `check_data` looks at, once for each combination."""
 
 
 @dataclass(frozen=True)
@@ -183,24 +189,18 @@ def runs_of(sweep: Sweep) -> list[Run]:
     folder = place.ROOT / "runs" / sweep.name
     declared = set().union(*(inspected(p).parameters for p in sweep.notebooks))
     sources: dict[tuple, Dataset] = {}
-    sizes, planned = set(), {}
+    seen, planned = set(), []
     for given in sweep.combinations:
         source = (given["dataset"], given.get("image_size") or None)
         if source not in sources:
             sources[source] = load_dataset(source[0], image_size=source[1])
             print(f"Data: {sources[source].provenance}")
-        size = (source, given.get("n_train"), given.get("n_test"))
-        if size not in sizes:
+        checked = tuple(given.get(name) for name in CHECKED)
+        if checked not in seen:
             check_data(sources[source], given)
-            sizes.add(size)
+            seen.add(checked)
         known = {name: value for name, value in given.items() if name in declared}
         steps = tuple(plan(sweep.notebooks, known, sources[source].fingerprint))
         values = {name: given[name] for name in sweep.varied}
-        run = Run(folder / steps[-1].key[:16], steps, values)
-        if run.folder in planned:
-            raise RunError(
-                f"{sweep.name} asks for the same run twice: {planned[run.folder].label}, and "
-                f"{run.label}, are the same data and parameters."
-            )
-        planned[run.folder] = run
-    return list(planned.values())
+        planned.append(Run(folder / steps[-1].key[:16], steps, values))
+    return planned
