@@ -200,3 +200,15 @@ def test_a_picture_is_drawn_by_the_workbooks_matplotlibrc(small, tmp_path, monke
     path = add_cell(small, "import matplotlib; print(matplotlib.rcParams['figure.dpi'])")
     runs.run_workbook(GIVEN, "a")
     assert "41.0\n" in [o.get("text") for o in outputs(path)]
+
+
+def test_what_is_kept_comes_back_under_its_key_alone(tmp_path, fault):
+    fault("kept results damaged, of another key", 5)
+    path = tmp_path / "costs.json"
+    assert runs.kept(path, "a") is None
+    runs.keep(path, "a", {"flip": [1.5]})
+    assert runs.kept(path, "a") == {"flip": [1.5]}
+    assert runs.kept(path, "b") is None
+    for content in (b"", b"[]", b"{}", b"\xff", path.read_bytes()[:-3]):
+        path.write_bytes(content)
+        assert runs.kept(path, "a") is None

@@ -35,6 +35,8 @@ from tta_helpers.workbook.records import (
     committed_path,
     committed_records,
     environment_line,
+    keep,
+    kept,
     read_record,
     records_in,
     require,
@@ -48,12 +50,13 @@ __all__ = [  # what the lessons use
     "committed_path",
     "committed_records",
     "environment_line",
+    "keep",
+    "kept",
     "package_digest",
     "read_record",
     "require",
     "run_folder",
     "save_arrays",
-    "write_whole",
 ]
 
 

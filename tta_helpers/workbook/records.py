@@ -287,6 +287,20 @@ def require(run_dir: str | Path, notebook: str, dataset: Dataset) -> None:
         )
 
 
+def keep(path: Path, key: str, content: Any) -> None:
+    """Write what took long to find, together with the key that it depends on."""
+    write_whole(path, json.dumps({"key": key, "content": content}))
+
+
+def kept(path: Path, key: str) -> Any:
+    """Return what `keep` wrote under this key; None for another key, no file or a damaged one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found["content"] if found["key"] == key else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
 def _plain(value: Any) -> Any:
     """Turn NumPy numbers and arrays into what JSON knows."""
     return value.tolist()
