@@ -19,6 +19,7 @@ BENCH := .venv-bench
 RUNS := $(BIN)/python -W ignore -m tta_helpers.runs
 SWEEPS := $(BIN)/python -W ignore -m tta_helpers.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
+RUNNER_TESTS := chain clusters command fuzz kernels makefile parameters runs survival sweeps
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench publish clean
@@ -65,7 +66,7 @@ soak: $(READY)
 test-backends: $(READY)
 	@$(call quietly,$(BIN)/python -m pip install --upgrade --target build/jax --no-deps $(JAX))
 	PYTHONPATH="$(CURDIR)/build/jax" KERAS_BACKEND=jax $(PYTEST) tests \
-	    --ignore tests/test_sweeps.py --ignore tests/test_survival.py
+	    $(foreach name,$(RUNNER_TESTS),--ignore tests/test_$(name).py)
 
 # --strict: a package that could not be looked up is a failure too.
 audit: $(READY)
