@@ -1,6 +1,7 @@
 """Where sweeps run: every wait for a scheduler or a worker has an end, and is told of."""
 
 import http.server
+import os
 import socket
 import subprocess
 import sys
@@ -11,13 +12,13 @@ import pytest
 import small_workbook as tiny
 from distributed import Client, LocalCluster
 
-from tta_helpers.sweeps import execute_run, run_sweep
 from tta_helpers.workbook import clusters
 from tta_helpers.workbook.chain import package_digest
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.kernels import USUAL
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweep_files import read_sweep, runs_of
+from tta_helpers.workbook.sweeping import execute_run, run_sweep
 
 
 class Quiet(http.server.BaseHTTPRequestHandler):
@@ -121,3 +122,18 @@ def test_a_worker_of_another_version_refuses(small, fault):
     assert not tiny.started(small)
     execute_run(run, {}, USUAL, code=package_digest())
     assert tiny.started(small) == ["0 7 "]
+
+
+def test_malformed_settings_of_dask_are_named(small, tmp_path, fault):
+    fault("malformed settings of Dask")
+    (tmp_path / "dask").mkdir()
+    (tmp_path / "dask" / "mine.yaml").write_text("distributed: [")
+    environment = {**os.environ, "DASK_CONFIG": str(tmp_path / "dask")}
+    done = subprocess.run(
+        [sys.executable, "-m", "tta_helpers.sweeps", "run", str(tiny.sweep_file(small))],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: Dask does not start") and "DASK_CONFIG" in done.stderr

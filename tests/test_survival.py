@@ -14,8 +14,9 @@ import pytest
 import small_workbook as tiny
 
 from tta_helpers import models, runs
-from tta_helpers.sweeps import Cluster, run_sweep
+from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.place import RunError
+from tta_helpers.workbook.sweeping import run_sweep
 
 GIVEN = {"dataset": "auto"}
 

@@ -15,11 +15,11 @@ import small_workbook as tiny
 import yaml
 
 from tta_helpers import runs, sweeps
-from tta_helpers.sweeps import run_sweep
 from tta_helpers.workbook import clusters, place, sweep_files
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweep_files import read_sweep
+from tta_helpers.workbook.sweeping import run_sweep
 
 REPOSITORY = Path(__file__).parents[1]
 

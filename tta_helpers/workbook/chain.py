@@ -15,7 +15,16 @@ from tta_helpers.workbook.parameters import checked_for, declared_parameters, in
 from tta_helpers.workbook.place import RunError, write_whole
 from tta_helpers.workbook.records import backend, versions
 
-ABOUT_RUNS = ("runs", "sweeps", "sweep_files", "sweep_report", "clusters", "publishing", "command")
+ABOUT_RUNS = (
+    "runs",
+    "sweeps",
+    "sweep_files",
+    "sweep_report",
+    "sweeping",
+    "clusters",
+    "publishing",
+    "command",
+)
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -228,7 +237,7 @@ def _file_digest(path: Path) -> str:
 def package_digest(*texts: str) -> str:
     """Return a digest of the package's code and of more texts, to tell results apart by.
 
-    `ABOUT_RUNS` is left out: it starts notebooks, or gathers what they left.
+    `ABOUT_RUNS` is left out.
     """
     return _digest(_code(), *texts)
 
