@@ -16,15 +16,10 @@ from tta_helpers.workbook.place import RunError, write_whole
 from tta_helpers.workbook.records import backend, versions
 
 ABOUT_RUNS = (
-    "runs",
-    "sweeps",
-    "sweep_files",
-    "sweep_report",
-    "sweeping",
-    "clusters",
-    "publishing",
-    "command",
+    *("runs", "command", "preflight", "publishing"),
+    *("sweeps", "sweep_files", "sweep_report", "sweeping", "clusters"),
 )
+"""Modules that start notebooks or gather what they left; no result depends on them."""
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -60,7 +55,7 @@ def plan(paths: Sequence[Path], given: Mapping[str, Any], fingerprint: str) -> l
     Raises
     ------
     RunError
-        If `parameters_for` refuses a parameter, or `run_dir` is given.
+        If `checked_for` refuses a parameter, or `run_dir` is given.
     """
     if "run_dir" in given:
         raise RunError(f"run_dir is {given['run_dir']!r}; the runner sets it, so give none.")
@@ -70,18 +65,15 @@ def plan(paths: Sequence[Path], given: Mapping[str, Any], fingerprint: str) -> l
         defaults = declared_parameters(path)
         changed = {name: v for name, v in parameters.items() if v != defaults[name]}
         records = sorted((path.parent / "records").glob(f"{path.stem[:2]}_*"))
-        corrupted = content_digest(changed.get("cifar10c_dir", ""))
-        after, key = (
+        after = key if steps else ""
+        key = _digest(
             key,
-            _digest(
-                key,
-                *inspected(path).sources,
-                json.dumps(changed, sort_keys=True),
-                corrupted,
-                *(record.read_text(encoding="utf-8") for record in records),
-            ),
+            *inspected(path).sources,
+            json.dumps(changed, sort_keys=True),
+            content_digest(changed.get("cifar10c_dir", "")),
+            *(record.read_text(encoding="utf-8") for record in records),
         )
-        steps.append(Step(path, changed, key, after if steps else "", fingerprint))
+        steps.append(Step(path, changed, key, after, fingerprint))
     return steps
 
 
