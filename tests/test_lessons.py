@@ -54,3 +54,37 @@ def test_the_written_out_network_is_the_packaged_one():
     written = defined("01", "keras.Sequential(", **names, models=models)["model"]
     packaged = models.baseline_cnn((40, 24, 1), 3)
     assert [w.shape for w in written.weights] == [w.shape for w in packaged.weights]
+
+
+@pytest.mark.parametrize(("n_classes", "fewest"), [(2, 12), (5, 4), (1000, 3)])
+def test_the_first_figure_shows_each_row_under_its_name_and_does_not_grow(n_classes, fewest):
+    counts = np.full(n_classes, 12)
+    counts[n_classes // 2 % 20] = fewest  # one class, among those shown, has fewer images
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(n_classes), counts))
+    shown = []
+    defined(
+        "01",
+        "row_labels=shown",
+        np=np,
+        data=SimpleNamespace(
+            class_names=[f"class {k}" for k in range(n_classes)],
+            train_labels=labels,
+            train_images=labels,  # each image is its label, so that a wrong row shows
+            label="made for a test",
+        ),
+        plots=SimpleNamespace(image_grid=lambda *args, **options: shown.append((args, options))),
+    )
+    (((images,), options),) = shown
+    rows = images.reshape(len(options["row_labels"]), options["columns"])
+    assert rows.shape == (min(n_classes, 20), min(10, fewest))
+    for name, row in zip(options["row_labels"], rows, strict=True):
+        assert {f"class {label}" for label in row} == {name}
+
+
+def test_no_lesson_keeps_a_sorter_from_one_run_to_the_next():
+    """SoDeep's sorter was read back whatever steps, seed or code it had been trained with."""
+    (path,) = place.notebooks().glob("04_*.ipynb")
+    for cell in nbformat.read(path, as_version=4).cells:
+        assert not (
+            "sorter" in cell.source and (".keras" in cell.source or "is_file" in cell.source)
+        )

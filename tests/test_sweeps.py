@@ -15,7 +15,7 @@ import small_workbook as tiny
 import yaml
 
 from tta_helpers import runs, sweeps
-from tta_helpers.workbook import clusters, place, sweep_files
+from tta_helpers.workbook import clusters, place, sweep_files, sweeping
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweep_files import read_sweep
@@ -55,6 +55,12 @@ REFUSED = {
     "unknown tier": ({"tier": "huge"}, "no tier 'huge'; choose one of: lesson, small"),
     "unknown section": ({"crossed": {}}, "unknown section crossed"),
     "no mapping": ({"cross": ["seed"]}, r"cross is \['seed'\]; give names with their values"),
+    "nested notebooks": ({"notebooks": [["01_one"]]}, r"the notebook \['01_one'\] is none of"),
+    "tier of another kind": ({"tier": ["lesson"]}, r"tier is \['lesson'\]; give one name"),
+    "whole numbers and fractions": ({"cross": {"rate": [1, 1.0]}}, r"rate lists 1.0 twice"),
+    "not a number": ({"fixed": {"rate": float("nan")}}, "rate is nan; it must be a finite number"),
+    "names that are numbers": ({"cross": {1: [2]}}, "give names with their values"),
+    "too many": ({"cross": {n: list(range(1, 500)) for n in ("seed", "copies")}}, "249,001 runs"),
     "own folder": ({"cross": {"run_dir": ["a"]}}, "run_dir is set for each run"),
 }
 
@@ -68,7 +74,7 @@ def test_a_bad_file_starts_nothing(small, content, fault):
     assert not tiny.started(small)
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1", "\xff\x00"])
+@pytest.mark.parametrize("text", ["a: [", "- 1", "\xff\x00", "fixed: {seed: 1, seed: 2}"])
 def test_what_is_no_sweep_file_is_named(small, text):
     (small / "bad.yml").write_bytes(text.encode("latin-1"))
     with pytest.raises(RunError, match=r"bad\.yml"):
@@ -111,6 +117,18 @@ def test_a_failing_run_is_isolated_retried_and_reported(small, scheduler, capsys
     assert '----> 9     raise RuntimeError(f"unlucky seed {seed}")' in told and "\x1b" not in told
     assert run_sweep(path, Cluster(scheduler=scheduler)) == 0
     assert not (small / "runs" / "many" / "failures.txt").exists()
+
+
+def test_failures_are_told_of_before_the_disk_is_found_full(tmp_path, monkeypatch, capsys, fault):
+    fault("disk full when the failures of a sweep are written")
+
+    def full(path, content):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(sweeping, "write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        sweeping._write_failures(tmp_path, {"seed=1": "it broke"})
+    assert "seed=1 failed twice:\nit broke" in capsys.readouterr().out
 
 
 def test_a_chain_shares_a_folder_and_resumes_in_the_middle(tmp_path, monkeypatch, scheduler):
