@@ -179,7 +179,7 @@ def test_a_run_has_a_limit_over_all_its_notebooks(small, fault):
     fault("run beyond its limit")
     add_cell(small, "time.sleep(600)", before=2)
     start = time.monotonic()
-    with pytest.raises(RunError, match=r"was ended at the run's limit of .*--run-hours"):
+    with pytest.raises(RunError, match=r"was ended at the limit of .* h a run \(--run-hours"):
         runs.run_workbook(GIVEN, "a", Limits(run=3))
     assert time.monotonic() - start < 60  # and not the cell's
 

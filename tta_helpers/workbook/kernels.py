@@ -152,7 +152,6 @@ def execute(
         traceback is a note.
     """
     import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     output = folder / path.name
@@ -188,34 +187,43 @@ def execute(
         )
         failure.add_note(re.sub(r"\x1b\[[\d;]*m", "", "\n".join(error.traceback)))
         raise failure from error
-    except CellTimeoutError as error:
-        which = f"{path.stem}: cell {_cells_begun(partial)}"
-        raise RunError(
-            f"{which} was ended at the run's limit of {limits.run / 3600:g} h (--run-hours)."
-            if _now() >= ends
-            else f"{which} was ended at the limit of {limits.cell / 3600:g} h a cell "
-            "(--cell-hours). Its kernel may have been stopped, or the machine be too slow."
-        ) from error
-    except DeadKernelError as error:
-        raise RunError(
-            f"{path.stem}: the kernel died in cell {_cells_begun(partial)}. Often memory ran out, "
-            "or somebody ended it. Earlier results are untouched; the same command runs this "
-            f"notebook again.{_last_words(log)}"
-        ) from error
-    except RuntimeError as error:
-        raise RunError(
-            f"{path.stem}: its kernel did not start within {limits.start:g} s ({error}). Is the "
-            "machine short of memory or of ports? The same command tries again."
-        ) from error
-    except OSError as error:
-        raise RunError(
-            f"{path.stem}: {output} cannot be written ({error}). Free the disk or make the folder "
-            "writable; earlier results are untouched."
-        ) from error
+    except (RuntimeError, OSError) as error:
+        raise _failure(error, path, partial, limits, ends, log) from error
     finally:
         log.close()
         partial.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
+
+
+def _failure(
+    error: Exception, path: Path, partial: Path, limits: Limits, ends: float, log: BinaryIO
+) -> RunError:
+    """Return what stopped a notebook, other than an error in one of its cells, in words."""
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    if isinstance(error, DeadKernelError):
+        return RunError(
+            f"{path.stem}: the kernel died in cell {_cells_begun(partial)}. Often memory ran out, "
+            "or somebody ended it. Earlier results are untouched; the same command runs this "
+            f"notebook again.{_last_words(log)}"
+        )
+    if isinstance(error, CellTimeoutError):
+        limit = f"{limits.cell / 3600:g} h a cell (--cell-hours)"
+        if _now() >= ends:
+            limit = f"{limits.run / 3600:g} h a run (--run-hours)"
+        return RunError(
+            f"{path.stem}: cell {_cells_begun(partial)} was ended at the limit of {limit}. Its "
+            "kernel may have been stopped, or the machine be too slow."
+        )
+    if isinstance(error, OSError):
+        return RunError(
+            f"{path.stem}: {partial.parent / path.name} cannot be written ({error}). Free the disk "
+            "or make the folder writable; earlier results are untouched."
+        )
+    return RunError(
+        f"{path.stem}: its kernel did not start within {limits.start:g} s ({error}). Is the "
+        "machine short of memory or of ports? The same command tries again."
+    )
 
 
 def _last_words(log: BinaryIO) -> str:
