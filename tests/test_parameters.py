@@ -70,6 +70,15 @@ def test_values_are_taken_in_the_defaults_type_and_within_the_range(tmp_path):
         checked_for({"rate": math.nan}, [path])
 
 
+def test_one_number_passes_for_a_text_of_several(tmp_path):
+    path = write_notebook(tmp_path, 'penalties = "0.1 1"  # strengths (each above 0)\n')
+    for value, text in ((0.5, "0.5"), (1e-9, "1e-09"), (2, "2"), ("1 2", "1 2")):
+        assert checked_for({"penalties": value}, [path]) == {path: {"penalties": text}}
+    for value in (0, -1.0, math.nan, True, [1]):
+        with pytest.raises(RunError, match="penalties is"):
+            checked_for({"penalties": value}, [path])
+
+
 def test_a_range_that_is_none_is_told_of(tmp_path):
     path = write_notebook(tmp_path, "n = 3  # some (a few)\n")
     with pytest.raises(RunError, match=r"\(a few\) beside n is no range"):

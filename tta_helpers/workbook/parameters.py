@@ -51,7 +51,7 @@ class Parameter:
     holds: Callable[[Any], bool] = field(default=lambda value: True, compare=False)
 
     def checked(self, value: Any, notebook: str) -> Any:
-        """Return a value in the default's type: a whole number passes for a float.
+        """Return a value in the default's type: a whole number passes for a float, one for several.
 
         Raises
         ------
@@ -61,6 +61,8 @@ class Parameter:
         wanted = type(self.default)
         if wanted is float and type(value) is int:
             value = float(value) if abs(value) < 2**53 else math.inf
+        if self.range.startswith("each ") and type(value) in (int, float):
+            value = repr(value)  # one number, where several stand in a text
         if type(value) is not wanted:
             raise RunError(
                 f"{notebook}: {self.name} is {short(value)} ({type(value).__name__}); "
