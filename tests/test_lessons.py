@@ -88,3 +88,20 @@ def test_no_lesson_keeps_a_sorter_from_one_run_to_the_next():
         assert not (
             "sorter" in cell.source and (".keras" in cell.source or "is_file" in cell.source)
         )
+
+
+def test_a_search_keeps_one_view_where_none_is_within_its_budget():
+    """Times measured on few images can make the first view dearer than two passes."""
+    searches = SimpleNamespace(greedy_search=lambda *args, **options: ([3, 1], None))
+    found = defined(
+        "05",
+        "def searched",
+        np=np,
+        metrics=SimpleNamespace(accuracy=lambda labels, probs: 0.5),
+        policies=searches,
+        price=lambda members: 9.0 * len(members),
+        view_passes=np.full(5, 9.0),
+    )
+    valid = SimpleNamespace(labels=np.zeros(4, int), probs=np.zeros((5, 4, 2)))
+    searched = found["searched"](valid)
+    assert all(searched[f"cost-aware search, {n} passes"] == [3] for n in (2, 3, 6))
