@@ -17,7 +17,17 @@ from tta_helpers.workbook import place
 FOLDERS = place.ROOT / "build" / "datasets"
 
 
-def run(name: str, dataset: Path, *options: str) -> None:
+LEAST = {
+    **dict.fromkeys(["epochs", "n_copies", "max_copies", "loop_images", "n_sweep"], "1"),
+    **dict.fromkeys(["sweep_copies", "n_photos", "target_epochs", "n_eval_images"], "1"),
+    **dict.fromkeys(["sorter_steps", "predictor_epochs", "n_timed", "timing_rounds", "k"], "1"),
+    **dict.fromkeys(["leak_resamples", "auc_resamples", "repeats"], "2"),
+    **dict.fromkeys(["n_train_images", "n_valid_images"], "10"),
+    **{"class_weight": "0", "ablation": "false", "penalties": "1e-9", "alpha": "1e-9"},
+}
+
+
+def run(name: str, dataset: Path | str, *options: str) -> None:
     """Run the smoke tier on a data set, and hold its notebooks and records to being clean."""
     command = [sys.executable, "-m", "tta_helpers.runs", "run", "--tier", "smoke"]
     command += ["--name", name, "--dataset", str(dataset), *options]
@@ -31,6 +41,11 @@ def test_the_workbook_runs_on_class_folders(name):
     FOLDERS.mkdir(parents=True, exist_ok=True)
     size = str(KINDS[name].image_size)
     run(f"data_{name}", make(name, FOLDERS / name), "-p", "image_size", size)
+
+
+def test_the_workbook_runs_with_every_parameter_at_its_least():
+    """Down to one image, one step, one round: what a range lets in, the lessons must bear."""
+    run("data_least", "sample", *(word for pair in LEAST.items() for word in ("-p", *pair)))
 
 
 @pytest.mark.skipif(not os.environ.get("CIFAR10_DIR"), reason="CIFAR10_DIR is not set")
