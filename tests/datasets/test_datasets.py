@@ -23,7 +23,10 @@ LEAST = {
     **dict.fromkeys(["sorter_steps", "predictor_epochs", "n_timed", "timing_rounds", "k"], "1"),
     **dict.fromkeys(["leak_resamples", "auc_resamples", "repeats"], "2"),
     **dict.fromkeys(["n_train_images", "n_valid_images"], "10"),
-    **{"class_weight": "0", "ablation": "false", "penalties": "1e-9", "alpha": "1e-9"},
+    "class_weight": "0",
+    "ablation": "false",
+    "penalties": "1e-9",
+    "alpha": "1e-9",
 }
 
 
