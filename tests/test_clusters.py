@@ -13,8 +13,8 @@ import small_workbook as tiny
 from distributed import Client, LocalCluster
 
 from tta_helpers.workbook import clusters
-from tta_helpers.workbook.chain import package_digest
 from tta_helpers.workbook.clusters import Cluster
+from tta_helpers.workbook.digests import package_digest
 from tta_helpers.workbook.kernels import USUAL
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweep_files import read_sweep, runs_of

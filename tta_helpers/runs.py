@@ -8,7 +8,7 @@ from typing import Any
 
 from tta_helpers.data import load_dataset
 from tta_helpers.workbook import place
-from tta_helpers.workbook.chain import older, package_digest, plan, run_steps
+from tta_helpers.workbook.chain import older, plan, run_steps
 from tta_helpers.workbook.command import (
     add_common,
     add_limits,
@@ -17,6 +17,7 @@ from tta_helpers.workbook.command import (
     settled,
     tell_set_aside,
 )
+from tta_helpers.workbook.digests import package_digest
 from tta_helpers.workbook.kernels import USUAL, Limits
 from tta_helpers.workbook.parameters import checked_for, load_tier, parse_yaml
 from tta_helpers.workbook.place import (

@@ -1,7 +1,5 @@
 """A chain of notebooks in one folder: planned, executed where something changed, and kept whole."""
 
-import functools
-import hashlib
 import json
 import platform
 import time
@@ -10,17 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tta_helpers.workbook.digests import content_digest, digest, file_digest, package_digest
 from tta_helpers.workbook.kernels import FINGERPRINT, USUAL, Limits, execute
 from tta_helpers.workbook.parameters import checked_for, declared_parameters, inspected
 from tta_helpers.workbook.place import RunError, write_whole
 from tta_helpers.workbook.records import backend, versions
-
-ABOUT_RUNS = (
-    *("runs", "command", "preflight", "publishing"),
-    *("sweeps", "sweep_files", "sweep_report", "sweeping", "clusters"),
-)
-"""Modules that start notebooks or gather what they left; no result depends on them."""
-PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ def plan(paths: Sequence[Path], given: Mapping[str, Any], fingerprint: str) -> l
         changed = {name: v for name, v in parameters.items() if v != defaults[name]}
         records = sorted((path.parent / "records").glob(f"{path.stem[:2]}_*"))
         after = key if steps else ""
-        key = _digest(
+        key = digest(
             key,
             *inspected(path).sources,
             json.dumps(changed, sort_keys=True),
@@ -132,7 +124,7 @@ def _note_finished(step: Step, folder: Path, written: Sequence[str]) -> None:
     finished = _read_finished(folder)
     for entry in finished.values():  # a file belongs to the notebook that wrote it last
         entry["files"] = {k: v for k, v in entry["files"].items() if k not in written}
-    files = {name: _file_digest(folder / name) for name in written}
+    files = {name: file_digest(folder / name) for name in written}
     finished[step.path.stem] = {"key": step.key, "after": step.after, "files": files}
     write_whole(folder / "finished.json", json.dumps(finished, indent=1))
 
@@ -208,7 +200,7 @@ def _kept(folder: Path, notebook: str, entry: Mapping[str, Any]) -> bool:
     """Return whether a notebook's executed copy is there, and its files are as it left them."""
     paths = {folder / name: digest for name, digest in entry["files"].items()}
     return (folder / f"{notebook}.ipynb").is_file() and all(
-        path.is_file() and _file_digest(path) == digest for path, digest in paths.items()
+        path.is_file() and file_digest(path) == digest for path, digest in paths.items()
     )
 
 
@@ -219,42 +211,6 @@ def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
         for path in folder.iterdir()
         if path.is_file() and path.suffix != ".ipynb" and path.name != "finished.json"
     }
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def package_digest(*texts: str) -> str:
-    """Return a digest of the package's code and of more texts, to tell results apart by.
-
-    `ABOUT_RUNS` is left out.
-    """
-    return _digest(_code(), *texts)
-
-
-@functools.cache
-def _code() -> str:
-    files = sorted(path for path in PACKAGE.rglob("*.py") if path.stem not in ABOUT_RUNS)
-    return _digest(*(path.read_text(encoding="utf-8") for path in files))
-
-
-def content_digest(folder: str) -> str:
-    """Return a digest of the arrays in an absolute folder; of nothing, where none is named."""
-    files = sorted(Path(folder).glob("*.npy")) if folder else []
-    stamps = [(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return _digest(*(f"{stamp[0].name} {_digest_of_stamped(*stamp)}" for stamp in stamps))
-
-
-@functools.lru_cache(maxsize=256)
-def _digest_of_stamped(path: Path, size: int, changed: int) -> str:
-    """Return a file's digest; a sweep asks for the same ones run by run."""
-    return _file_digest(path)
-
-
-def _digest(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def _read_finished(folder: Path) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from tta_helpers.workbook import place
+from tta_helpers.workbook.digests import package_digest
 from tta_helpers.workbook.parameters import inspected
 from tta_helpers.workbook.place import RunError
 
@@ -34,8 +35,8 @@ SET_ASIDE = (
     "KERAS_MAX_STEPS_PER_EPOCH",
 )
 """Environment variables that kernels of a run do not get."""
-OWNERS = ("TTA_RUN_PYTHON", "TTA_RUN_WORKBOOK")
-"""Tell a kernel whose it is: the runner's interpreter and workbook."""
+OWNERS = ("TTA_RUN_PYTHON", "TTA_RUN_WORKBOOK", "TTA_RUN_CODE")
+"""Tell a kernel whose it is: the runner's interpreter, its workbook, and its package's digest."""
 FINGERPRINT = "TTA_RUN_DATA"
 """Tells a kernel the fingerprint of the data that the run has found."""
 BAR = "{desc} |{bar}| {n_fmt}/{total_fmt} cells, {elapsed}"
@@ -53,9 +54,9 @@ class Limits:
 USUAL = Limits()
 
 
-def owners() -> tuple[str, str]:
-    """Return this process's interpreter and workbook."""
-    return sys.executable, str(place.ROOT)
+def owners() -> tuple[str, str, str]:
+    """Return this process's interpreter and workbook, and the digest of its package."""
+    return sys.executable, str(place.ROOT), package_digest()
 
 
 def kernel_environment(profile: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -93,14 +94,20 @@ def check_owner() -> None:
     Raises
     ------
     RunError
-        If they are not: results would go into another workbook's folder.
+        If they are not, or the package was changed since the run began.
     """
-    wanted = tuple(os.environ.get(name, ours) for name, ours in zip(OWNERS, owners(), strict=True))
-    if wanted != owners():
+    ours = owners()
+    wanted = tuple(os.environ.get(name, own) for name, own in zip(OWNERS, ours, strict=True))
+    if wanted[:2] != ours[:2]:
         raise RunError(
-            f"This kernel is {owners()[0]} with the package in {owners()[1]}, and the run that "
-            f"started it is {wanted[0]} with {wanted[1]}: results would go astray. Take the other "
-            "package off the path (PYTHONPATH, .pth files), and run again."
+            f"This kernel is {ours[0]} with the package in {ours[1]}, and the run that started it "
+            f"is {wanted[0]} with {wanted[1]}: results would go astray. Take the other package off "
+            "the path (PYTHONPATH, .pth files), and run again."
+        )
+    if wanted != ours:
+        raise RunError(
+            "The code of tta_helpers was changed since this run began: its results would be of two "
+            "versions. Run again."
         )
 
 

@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from tta_helpers.progress import progress
 from tta_helpers.workbook import place
-from tta_helpers.workbook.chain import all_up_to_date, package_digest, run_steps, span
+from tta_helpers.workbook.chain import all_up_to_date, run_steps, span
 from tta_helpers.workbook.clusters import Cluster, WorkerWatch, no_worker
 from tta_helpers.workbook.command import tell_set_aside
+from tta_helpers.workbook.digests import package_digest
 from tta_helpers.workbook.kernels import USUAL, Limits
 from tta_helpers.workbook.place import RunError, locked, named_folder, write_whole
 from tta_helpers.workbook.preflight import check_disk

@@ -1,0 +1,50 @@
+"""Digests of what results depend on: the package's code, and the content of files."""
+
+import functools
+import hashlib
+from pathlib import Path
+
+ABOUT_RUNS = (
+    *("runs", "command", "preflight", "publishing"),
+    *("sweeps", "sweep_files", "sweep_report", "sweeping", "clusters"),
+)
+"""Modules that start notebooks or gather what they left; no result depends on them."""
+PACKAGE = Path(__file__).parents[1]
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def package_digest(*texts: str) -> str:
+    """Return a digest of the package's code and of more texts, to tell results apart by.
+
+    `ABOUT_RUNS` is left out.
+    """
+    return digest(_code(), *texts)
+
+
+@functools.cache
+def _code() -> str:
+    files = sorted(path for path in PACKAGE.rglob("*.py") if path.stem not in ABOUT_RUNS)
+    return digest(*(path.read_text(encoding="utf-8") for path in files))
+
+
+def content_digest(folder: str) -> str:
+    """Return a digest of the arrays in an absolute folder; of nothing, where none is named."""
+    files = sorted(Path(folder).glob("*.npy")) if folder else []
+    stamps = [(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return digest(*(f"{stamp[0].name} {_digest_of_stamped(*stamp)}" for stamp in stamps))
+
+
+@functools.lru_cache(maxsize=256)
+def _digest_of_stamped(path: Path, size: int, changed: int) -> str:
+    """Return a file's digest; a sweep asks for the same ones run by run."""
+    return file_digest(path)
+
+
+def digest(*texts: str) -> str:
+    """Return the SHA-256 of texts, one after the other, in hexadecimal."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
