@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import yaml
 
@@ -72,6 +71,8 @@ record = {{
 
 def build(folder, names=("01_one",)):
     """Make a workbook with these notebooks and two tiers in a folder, and return the folder."""
+    import nbformat  # two seconds, which a process that a test starts need not take
+
     (folder / "notebooks" / "tiers").mkdir(parents=True)
     (folder / "faults").mkdir()
     for name in names:

@@ -7,9 +7,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from tta_helpers.workbook import place
 from tta_helpers.workbook.chain import intact
@@ -18,6 +16,9 @@ from tta_helpers.workbook.place import RunError, locked, write_whole
 from tta_helpers.workbook.publishing import executed_copy, with_section
 from tta_helpers.workbook.records import read_record
 from tta_helpers.workbook.sweep_files import REPORT
+
+if TYPE_CHECKING:  # it takes two seconds to import
+    from nbformat import NotebookNode
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -122,6 +123,8 @@ def publish(name: str) -> None:
     RunError
         If the sweep has no report, or one made with other parameters than the notebook's defaults.
     """
+    import nbformat
+
     path, readme = place.notebooks() / f"{REPORT}.ipynb", place.ROOT / "README.md"
     run = executed_copy(path, place.ROOT / "runs" / name)
     tagged = [cell for cell in run.cells if "readme" in cell.metadata.get("tags", [])]
@@ -132,7 +135,7 @@ def publish(name: str) -> None:
     write_whole(readme, text)
 
 
-def _told(output: nbformat.NotebookNode) -> str:
+def _told(output: "NotebookNode") -> str:
     """Return an output as Markdown; a figure is saved beside the committed notebooks."""
     if output.output_type == "stream":
         return "\n\n".join(output.text.splitlines())
