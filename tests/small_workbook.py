@@ -5,6 +5,7 @@ process that a test may kill; `... FOLDER make ARGUMENTS` that of runs.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -120,6 +121,21 @@ def call(folder, *arguments):
     """Run that command to its end, and return status, output and errors."""
     done = subprocess.run(command(folder, *arguments), capture_output=True, text=True, timeout=900)
     return done.returncode, done.stdout, done.stderr
+
+
+def interrupt(folder, *arguments, when):
+    """Run that command, press Ctrl-C once a condition holds, and return status and errors."""
+    runner = subprocess.Popen(
+        command(folder, *arguments),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(when)
+    os.killpg(runner.pid, signal.SIGINT)  # what a terminal sends
+    _, errors = runner.communicate(timeout=120)
+    return runner.returncode, errors
 
 
 def started(folder):

@@ -1,7 +1,6 @@
 """The command lines: whatever happens, a message and a status, on whatever terminal."""
 
 import os
-import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -134,18 +133,8 @@ def test_a_backend_that_is_not_there_is_told_of_in_one_line(small, fault):
 def test_ctrl_c_leaves_one_message(small, fault):
     fault("Ctrl-C in `make run`")
     (small / "notebooks" / "tiers" / "lesson.yml").write_text("dataset: auto\npause: 600.0\n")
-    runner = subprocess.Popen(
-        tiny.command(small, "make", "run", "--name", "a"),
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    tiny.wait_for(lambda: tiny.started(small))
-    os.killpg(runner.pid, signal.SIGINT)  # what a terminal sends
-    _, errors = runner.communicate(timeout=120)
-    assert runner.returncode == 130
-    assert errors == "\nStopped. The same command goes on where this one stopped.\n"
+    stopped = tiny.interrupt(small, "make", "run", "--name", "a", when=lambda: tiny.started(small))
+    assert stopped == (130, "\nStopped. The same command goes on where this one stopped.\n")
 
 
 def test_python_may_be_told_to_stop_at_warnings(small, fault):

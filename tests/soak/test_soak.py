@@ -71,17 +71,8 @@ def test_a_sweep_killed_and_started_again(small, fault):
 def test_ctrl_c_ends_a_sweep_and_its_processes(small, fault):
     fault("Ctrl-C")
     path = tiny.sweep_file(small, cross={"seed": list(range(8))}, fixed={"pause": 2.0})
-    runner = subprocess.Popen(
-        tiny.command(small, "run", path),
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    tiny.wait_for(lambda: tiny.results(small))
-    os.killpg(runner.pid, signal.SIGINT)  # what a terminal sends
-    _, errors = runner.communicate(timeout=120)
-    assert runner.returncode == 130
+    status, errors = tiny.interrupt(small, "run", path, when=lambda: tiny.results(small))
+    assert status == 130
     assert "The same command goes on where this one stopped." in errors
     assert "Traceback" not in errors
     tiny.wait_for(lambda: not processes_of(small))
