@@ -260,4 +260,4 @@ def test_memory_stays_flat(linear, photos, tmp_path):
         tracemalloc.stop()
     as_floats = 4 * mapped.size
     assert max(beyond) < as_floats / 4
-    assert beyond[1] < 2 * beyond[0]
+    assert beyond[1] - beyond[0] < as_floats / 10  # threads of other tests take some too
