@@ -93,6 +93,15 @@ def test_a_failed_chain_says_what_is_older(three, fault, capsys):
     assert tiny.started(three)[-2:] == ["0 4 ", "0 4 "]  # the first did not run again
 
 
+def test_a_damaged_record_does_not_hide_what_stopped_the_run(three, fault):
+    fault("record damaged, and a notebook before it fails")
+    runs.run_workbook(GIVEN, "a")
+    (three / "runs" / "a" / "03_three.json").write_text("[")
+    (three / "faults" / "0").write_text("error")
+    with pytest.raises(RunError, match="01_one stopped in cell 4: RuntimeError: unlucky seed 0"):
+        runs.run_workbook({**GIVEN, "copies": 4}, "a")
+
+
 def test_publishing_writes_all_or_nothing(three, fault):
     fault("cell for the README without its figure")
     path = three / "notebooks" / "03_three.ipynb"

@@ -15,7 +15,7 @@ import small_workbook as tiny
 import yaml
 
 from tta_helpers import runs, sweeps
-from tta_helpers.workbook import clusters, place, sweep_files, sweeping
+from tta_helpers.workbook import clusters, place, sweep_files, sweep_report, sweeping
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweep_files import read_sweep
@@ -159,22 +159,19 @@ def test_one_folder_named_twice_is_one_run(small, tmp_path, fault):
         read_sweep(tiny.sweep_file(small, cross={"dataset": names}))
 
 
-def test_the_report_leaves_out_runs_without_the_measure(small, scheduler, monkeypatch, fault):
+def test_the_report_leaves_out_runs_without_the_measure(small, scheduler, report, fault):
     fault("run whose record lacks the measure")
-    name = f"{sweep_files.REPORT}.ipynb"
-    shutil.copy(REPOSITORY / "notebooks" / name, small / "notebooks")
-    shutil.copytree(REPOSITORY / "tta_helpers", small / "tta_helpers")
     path = small / "notebooks" / "01_one.ipynb"
     notebook = nbformat.read(path, as_version=4)
     last = notebook.cells[-1]
     without = "if seed == 1:\n    del record['headline']['gain'], record['metrics']['curve'][2]\n"
     last.source = last.source.replace("(workbook / run_dir", without + "(workbook / run_dir", 1)
     nbformat.write(notebook, path)
-    report = {"curve": "curve", "reference": "", "beside": ""}
-    path = tiny.sweep_file(small, cross={"seed": [0, 1, 2]}, report=report)
+    shown = {"curve": "curve", "reference": "", "beside": ""}
+    path = tiny.sweep_file(small, cross={"seed": [0, 1, 2]}, report=shown)
     assert run_sweep(path, Cluster(scheduler=scheduler)) == 0
     assert sweeps.main(["report", "many"]) == 0
-    ran = nbformat.read(small / "runs/many" / name, as_version=4)
+    ran = nbformat.read(small / "runs/many" / report, as_version=4)
     outputs = [output for cell in ran.cells for output in cell.get("outputs", [])]
     assert "1 of 3 runs have no gain and are left out.\n" in [o.get("text") for o in outputs]
     shown = "\n".join(o.get("data", {}).get("text/markdown", "") for o in outputs)
@@ -193,11 +190,16 @@ def test_numbers_are_found_however_deep():
     assert list(sweeps.numbers({"m": [[1, 2], [3]]})) == [("m", 0, 1), ("m", 1, 2), ("m", 2, 3)]
 
 
-def test_the_report_gathers_and_draws_whatever_varied(small, scheduler, monkeypatch, capsys):
+@pytest.fixture
+def report(small):
+    """The report's name, with the report and the package that its kernel takes in the workbook."""
     name = f"{sweep_files.REPORT}.ipynb"
     shutil.copy(REPOSITORY / "notebooks" / name, small / "notebooks")
     shutil.copytree(REPOSITORY / "tta_helpers", small / "tta_helpers")
-    monkeypatch.setenv("PYTHONPATH", str(small))  # so that the report's kernel takes this workbook
+    return name
+
+
+def test_the_report_gathers_and_draws_whatever_varied(small, scheduler, report, capsys):
     lists = {"seed": [0, 1, 2], "copies": [1, 3]}
     path = tiny.sweep_file(
         small, cross=lists, report={"curve": "curve", "reference": "", "beside": ""}
@@ -219,8 +221,8 @@ def test_the_report_gathers_and_draws_whatever_varied(small, scheduler, monkeypa
     assert gains == {
         (0, 1): 0.01, (1, 1): 0.011, (2, 1): 0.012, (0, 3): 0.03, (1, 3): 0.031
     }  # fmt: skip
-    report = nbformat.read(small / "runs/many" / name, as_version=4)
-    outputs = [output for cell in report.cells for output in cell.get("outputs", [])]
+    ran = nbformat.read(small / "runs/many" / report, as_version=4)
+    outputs = [output for cell in ran.cells for output in cell.get("outputs", [])]
     shown = "\n".join(o.get("data", {}).get("text/markdown", "") for o in outputs)
     # By hand: mean of 1.0, 1.1 and 1.2 is 1.1; t(0.975, 2) * 0.1 / sqrt(3) = 0.248.
     assert (
@@ -256,6 +258,20 @@ def test_publishing_puts_the_gist_of_a_report_into_the_readme(small):
     assert (small / "notebooks" / "sweep.png").read_bytes() == b"png"
     committed = nbformat.read(small / "notebooks" / name, as_version=4)
     assert [cell.outputs for cell in committed.cells] == [[output] for output in told]
+
+
+def test_a_report_that_cannot_be_published_leaves_everything(small, report, fault):
+    fault("README without the place for a sweep")
+    notebook = nbformat.read(small / "notebooks" / report, as_version=4)
+    figure = nbformat.v4.new_output("display_data", data={"image/png": "cG5n"})
+    next(c for c in notebook.cells if "readme" in c.metadata.get("tags", [])).outputs = [figure]
+    (small / "runs" / "many").mkdir(parents=True)
+    nbformat.write(notebook, small / "runs" / "many" / report)
+    (small / "README.md").write_text("no marks")
+    before = {p: p.read_bytes() for p in small.rglob("*") if p.is_file()}
+    with pytest.raises(RunError, match="lacks the comments"):
+        sweep_report.publish("many")
+    assert {p: p.read_bytes() for p in small.rglob("*") if p.is_file()} == before
 
 
 def test_a_report_without_runs_says_what_to_do(small, capsys):

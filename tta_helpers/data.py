@@ -511,16 +511,26 @@ def _stamp(file: Path | os.DirEntry) -> tuple[str, int, int, int]:
     return os.fspath(file), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+def keras_home() -> Path:
+    """Return Keras' folder, with its settings and downloads.
+
+    Raises
+    ------
+    DataError
+        If `KERAS_HOME` is no path.
+    """
+    return _path(os.environ.get("KERAS_HOME") or "~/.keras", "KERAS_HOME")
+
+
 def _archive(official: _Official) -> Path:
     """Return the official archive in Keras' folder, fetched if need be and checked.
 
     An archive that is there stays as it is: Keras would delete a damaged one.
     """
-    home = _path(os.environ.get("KERAS_HOME") or "~/.keras", "KERAS_HOME")
-    archive = home / "datasets" / f"{official.folder}-target_archive"
+    archive = keras_home() / "datasets" / f"{official.folder}-target_archive"
     if not archive.exists():
         _download(official, archive)
-    elif (digest := _file_sha256(archive)) != official.sha256:
+    elif (digest := file_sha256(archive)) != official.sha256:
         raise DataError(
             f"{printable(archive)} is damaged or still being downloaded (its SHA-256 is {digest}, "
             f"not {official.sha256}): wait for the download, or delete the file"
@@ -542,7 +552,7 @@ def _download(official: _Official, archive: Path) -> None:
         with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".downloading-") as aside:
             new = Path(aside) / archive.name
             _fetch(official, new, seconds)
-            if _file_sha256(new) != official.sha256:
+            if file_sha256(new) != official.sha256:
                 raise ValueError("what came is not the archive; a login page, or a broken download")
             os.replace(new, archive)
     except Exception as error:  # servers, proxies and disks fail in many ways
@@ -583,7 +593,8 @@ def _seconds_of_silence() -> float:
     return seconds
 
 
-def _file_sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,11 @@ def run_workbook(given: Mapping[str, Any], name: str, limits: Limits = USUAL) ->
         check_data(data, given)
         try:
             run_steps(plan(paths, given, data.fingerprint), folder, limits=limits)
-        finally:
-            summary = _write_summary(folder)
+        except BaseException:  # Ctrl-C too
+            with suppress(RunError, OSError):  # what stopped the run is what is told
+                _write_summary(folder)
+            raise
+        summary = _write_summary(folder)
     print(f"\n{summary}\nEverything is in {folder.relative_to(place.ROOT)}/.")
 
 

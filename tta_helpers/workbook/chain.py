@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tta_helpers.workbook.digests import content_digest, digest, file_digest, package_digest
+from tta_helpers.data import file_sha256
+from tta_helpers.workbook.digests import content_digest, digest, package_digest
 from tta_helpers.workbook.kernels import FINGERPRINT, USUAL, Limits, execute
 from tta_helpers.workbook.parameters import checked_for, declared_parameters, inspected
 from tta_helpers.workbook.place import RunError, write_whole
@@ -124,7 +125,7 @@ def _note_finished(step: Step, folder: Path, written: Sequence[str]) -> None:
     finished = _read_finished(folder)
     for entry in finished.values():  # a file belongs to the notebook that wrote it last
         entry["files"] = {k: v for k, v in entry["files"].items() if k not in written}
-    files = {name: file_digest(folder / name) for name in written}
+    files = {name: file_sha256(folder / name) for name in written}
     finished[step.path.stem] = {"key": step.key, "after": step.after, "files": files}
     write_whole(folder / "finished.json", json.dumps(finished, indent=1))
 
@@ -198,9 +199,9 @@ def _up_to_date(step: Step, folder: Path) -> bool:
 
 def _kept(folder: Path, notebook: str, entry: Mapping[str, Any]) -> bool:
     """Return whether a notebook's executed copy is there, and its files are as it left them."""
-    paths = {folder / name: digest for name, digest in entry["files"].items()}
+    paths = {folder / name: left for name, left in entry["files"].items()}
     return (folder / f"{notebook}.ipynb").is_file() and all(
-        path.is_file() and file_digest(path) == digest for path, digest in paths.items()
+        path.is_file() and file_sha256(path) == left for path, left in paths.items()
     )
 
 

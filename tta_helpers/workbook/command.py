@@ -13,6 +13,7 @@ from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.records import changed_settings
 
 FOLDERS = ("CIFAR10_DIR", "TTA_CACHE", "KERAS_HOME")
+"""Environment variables that name folders; a sweep's workers elsewhere get them from here."""
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -4,18 +4,14 @@ import functools
 import hashlib
 from pathlib import Path
 
+from tta_helpers.data import file_sha256
+
 ABOUT_RUNS = (
     *("runs", "command", "preflight", "publishing"),
     *("sweeps", "sweep_files", "sweep_report", "sweeping", "clusters"),
 )
 """Modules that start notebooks or gather what they left; no result depends on them."""
 PACKAGE = Path(__file__).parents[1]
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def package_digest(*texts: str) -> str:
@@ -42,7 +38,7 @@ def content_digest(folder: str) -> str:
 @functools.lru_cache(maxsize=256)
 def _digest_of_stamped(path: Path, size: int, changed: int) -> str:
     """Return a file's digest; a sweep asks for the same ones run by run."""
-    return file_digest(path)
+    return file_sha256(path)
 
 
 def digest(*texts: str) -> str:

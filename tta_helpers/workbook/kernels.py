@@ -12,10 +12,10 @@ import os
 import re
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
@@ -170,7 +170,7 @@ def execute(
     if run_dir != getattr(inspected(path).parameters.get("run_dir"), "default", run_dir):
         parameters = {**parameters, "run_dir": run_dir}
     log = tempfile.TemporaryFile()  # noqa: SIM115, the errors below read it
-    ends = (_now() if started is None else started) + limits.run
+    ends = (monotonic() if started is None else started) + limits.run
     try:
         with tempfile.TemporaryDirectory() as profile:
             papermill.execute_notebook(
@@ -182,7 +182,7 @@ def execute(
                 cwd=path.parent,
                 progress_bar=bar if label and sys.stderr.isatty() else False,
                 start_timeout=math.ceil(limits.start),
-                timeout_func=lambda cell: max(1, math.ceil(min(limits.cell, ends - _now()))),
+                timeout_func=lambda cell: max(1, math.ceil(min(limits.cell, ends - monotonic()))),
             )
         os.replace(partial, output)
     except PapermillExecutionError as error:
@@ -216,7 +216,7 @@ def _failure(
         )
     if isinstance(error, CellTimeoutError):
         limit = f"{limits.cell / 3600:g} h a cell (--cell-hours)"
-        if _now() >= ends:
+        if monotonic() >= ends:
             limit = f"{limits.run / 3600:g} h a run (--run-hours)"
         return RunError(
             f"{path.stem}: cell {_cells_begun(partial)} was ended at the limit of {limit}. Its "
@@ -239,10 +239,6 @@ def _last_words(log: BinaryIO) -> str:
     lines = log.read().decode(errors="replace").split("\n")
     found = [line.strip() for line in lines if line.strip()]
     return f" It said last: {found[-1][:300]}" if found else ""
-
-
-def _now() -> float:
-    return time.monotonic()
 
 
 def _cells_begun(partial: Path) -> int:

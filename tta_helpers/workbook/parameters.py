@@ -71,11 +71,15 @@ class Parameter:
         finite = not isinstance(value, float) or math.isfinite(value)
         if finite and (not isinstance(value, str) or _writable(value)) and self.holds(value):
             return value
-        allowed = self.range or ("a finite number" if wanted is float else "text that is UTF-8")
-        allowed = allowed.replace("each", "numbers, with spaces, each")
-        if allowed == "corruptions":
-            allowed = f"names or groups of corruptions, with spaces: {', '.join(_corruptions())}"
-        raise RunError(f"{notebook}: {self.name} is {short(value)}; it must be {allowed}.")
+        raise RunError(f"{notebook}: {self.name} is {short(value)}; it must be {self._allowed()}.")
+
+    def _allowed(self) -> str:
+        """Return the range as a message words it."""
+        if not self.range:
+            return "a finite number" if isinstance(self.default, float) else "text that is UTF-8"
+        if self.range == "corruptions":
+            return f"names or groups of corruptions, with spaces: {', '.join(_corruptions())}"
+        return self.range.replace("each", "numbers, with spaces, each")
 
 
 def _writable(text: str) -> bool:
@@ -103,14 +107,19 @@ def range_check(text: str, default: Any) -> Callable[[Any], bool] | None:
     if text.startswith("each "):
         each = range_check(text.removeprefix("each "), 0.0)
         return each and functools.partial(_holds_for_each, each)
-    ways = [[re.fullmatch(BOUND, part) for part in way.split(", ")] for way in text.split(", or ")]
+    ways = [[_limits(part) for part in way.split(", ")] for way in text.split(", or ")]
     if not all(itertools.chain(*ways)):
         return None
+    return lambda value: any(all(_within(value, **limits) for limits in way) for way in ways)
+
+
+def _limits(text: str) -> dict[str, float] | None:
+    """Return what `_within` takes for one bound in words; None if it is none."""
+    found = re.fullmatch(BOUND, text)
     try:
-        limits = [[{k: float(v) for k, v in b.groupdict().items() if v} for b in w] for w in ways]
+        return found and {name: float(word) for name, word in found.groupdict().items() if word}
     except ValueError:
         return None
-    return lambda value: any(all(_within(value, **limit) for limit in way) for way in limits)
 
 
 def _within(

@@ -35,14 +35,9 @@ def publish(name: str) -> None:
     records = records_in(folder)
     readme = place.ROOT / "README.md"
     text = with_results(readme.read_text(encoding="utf-8"), list(records.values()))
-    figures = [
-        picture(cell, path.name)
-        for path, run in executed.items()
-        for cell in run.cells
-        if "readme" in cell.metadata.get("tags", [])
-    ]
+    figures = [_readme_figure(path, run) for path, run in executed.items()]
     # Whatever can be refused has been: now all is written.
-    for figure in figures[:1]:
+    for figure in filter(None, figures):
         write_whole(place.notebooks() / "tta.png", figure)
     for path, run in executed.items():
         run.metadata["tta_result"] = records[path.stem]
@@ -76,18 +71,26 @@ def executed_copy(path: Path, folder: Path) -> "NotebookNode":
     return run
 
 
-def picture(cell: "NotebookNode", notebook: str) -> bytes:
-    """Return the figure that a cell shows, as PNG.
+def pictures(cell: "NotebookNode") -> list[bytes]:
+    """Return the figures that a cell shows, as PNG."""
+    shown = [output.get("data", {}).get("image/png") for output in cell.outputs]
+    return [base64.b64decode(figure) for figure in shown if figure]
+
+
+def _readme_figure(path: Path, run: "NotebookNode") -> bytes | None:
+    """Return the figure that a notebook has for README.md; None if no cell is tagged for it.
 
     Raises
     ------
     RunError
-        If it shows none.
+        If the tagged cell shows none.
     """
-    for output in cell.outputs:
-        if "image/png" in output.get("data", {}):
-            return base64.b64decode(output.data["image/png"])
-    raise RunError(f"{notebook}: a cell tagged `readme` shows no figure; run it again.")
+    for cell in run.cells:
+        if "readme" in cell.metadata.get("tags", []):
+            if shown := pictures(cell):
+                return shown[0]
+            raise RunError(f"{path.name}: a cell tagged `readme` shows no figure; run it again.")
+    return None
 
 
 def with_results(text: str, records: list[dict[str, Any]]) -> str:

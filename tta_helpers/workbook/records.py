@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tta_helpers.data import Dataset
+from tta_helpers.data import Dataset, keras_home
 from tta_helpers.workbook import place
 from tta_helpers.workbook.kernels import FINGERPRINT, check_owner
 from tta_helpers.workbook.parameters import declared_parameters, inspected
@@ -28,24 +28,33 @@ from tta_helpers.workbook.place import RunError, lesson_paths, run_folder, write
 # ---------------------------------------------------------------- what results depend on
 
 PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "pillow")
-BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
-"""Keras' backends, and the module that each needs."""
+BACKENDS = ("tensorflow", "jax", "torch")
 KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
-KERAS_ALLOWED = {
+KERAS_CHOICES = {
     "floatx": ("float16", "float32", "float64"),
-    "epsilon": (),  # any float
     "image_data_format": ("channels_last", "channels_first"),
 }
 
 
 def keras_settings() -> dict[str, Any]:
     """Return what a keras.json of the user's says; Keras passes over one that is no JSON."""
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    path = keras_home() / "keras.json"
     try:
-        found = json.loads((home / "keras.json").read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _backend_name() -> str:
+    """Return the name of Keras' backend; whether it is installed, `backend` asks once a run."""
+    name = os.environ.get("KERAS_BACKEND") or keras_settings().get("backend") or "tensorflow"
+    if name not in BACKENDS:
+        raise RunError(
+            f"Keras has no backend {name!r}: set KERAS_BACKEND, or backend in keras.json, to one "
+            f"of {', '.join(BACKENDS)}."
+        )
+    return name
 
 
 def backend() -> str:
@@ -56,13 +65,8 @@ def backend() -> str:
     RunError
         If Keras has no such backend, or it is not installed.
     """
-    name = os.environ.get("KERAS_BACKEND") or keras_settings().get("backend") or "tensorflow"
-    if name not in BACKENDS:
-        raise RunError(
-            f"Keras has no backend {name!r}: set KERAS_BACKEND, or backend in keras.json, to one "
-            f"of {', '.join(BACKENDS)}."
-        )
-    if "keras" not in sys.modules and not importlib.util.find_spec(BACKENDS[name]):
+    name = _backend_name()
+    if "keras" not in sys.modules and not importlib.util.find_spec(name):
         raise RunError(
             f"Keras' backend {name!r} is not installed: install it, or set KERAS_BACKEND to "
             "another one."
@@ -72,7 +76,7 @@ def backend() -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that results depend on."""
-    return {name: _version(name) for name in (*PACKAGES, backend())}
+    return {name: _version(name) for name in (*PACKAGES, _backend_name())}
 
 
 @functools.cache
@@ -89,12 +93,13 @@ def changed_settings() -> list[str]:
         If it holds what Keras would refuse.
     """
     found = {**KERAS_DEFAULTS, **keras_settings()}
-    for name, allowed in KERAS_ALLOWED.items():
-        if found[name] not in allowed and not (name == "epsilon" and type(found[name]) is float):
-            raise RunError(
-                f"keras.json sets {name} to {found[name]!r}, which Keras refuses: correct the file "
-                "or delete it."
-            )
+    taken = {name: found[name] in choices for name, choices in KERAS_CHOICES.items()}
+    taken["epsilon"] = type(found["epsilon"]) is float
+    if refused := [name for name, takes in taken.items() if not takes]:
+        raise RunError(
+            f"keras.json sets {refused[0]} to {found[refused[0]]!r}, which Keras refuses: correct "
+            "the file or delete it."
+        )
     changed = [name for name, usual in KERAS_DEFAULTS.items() if found[name] != usual]
     return [f"{name}={found[name]} in keras.json" for name in changed]
 
@@ -354,8 +359,9 @@ def summary_table(records: Iterable[Mapping[str, Any]], older: Collection[str] =
     # Each only once, in the order of the notebooks.
     provenance = dict.fromkeys(record["dataset"]["provenance"] for record in records)
     machines = dict.fromkeys(environment_line(record) for record in records)
-    told = ["Older: from before a notebook above ran again. The same run makes them anew."]
-    return "\n\n".join(["\n".join(lines), *told[: len(older)], *provenance, *machines, ""])
+    told = "Older: from before a notebook above ran again. The same run makes them anew."
+    notes = [told] if older else []
+    return "\n\n".join(["\n".join(lines), *notes, *provenance, *machines, ""])
 
 
 def total_seconds(record: Mapping[str, Any]) -> float:

@@ -24,7 +24,7 @@ CHECKED = (
     *("dataset", "image_size", "n_train", "n_test", "batch_size", "cifar10c_dir", "n_eval_images"),
     *("seen_corruptions", "held_out_corruptions"),
 )
-"""Parameters that `check_data` looks at, once for each combination."""
+"""What `check_data` is called for once a combination; seeds change which images, not how many."""
 
 
 @dataclass(frozen=True)

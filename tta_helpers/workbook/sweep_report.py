@@ -1,6 +1,5 @@
 """What a sweep found: its finished runs, gathered into a table and a report notebook."""
 
-import base64
 import csv
 import importlib.util
 import io
@@ -13,7 +12,7 @@ from tta_helpers.workbook import place
 from tta_helpers.workbook.chain import intact
 from tta_helpers.workbook.kernels import execute
 from tta_helpers.workbook.place import RunError, locked, write_whole
-from tta_helpers.workbook.publishing import executed_copy, with_section
+from tta_helpers.workbook.publishing import executed_copy, pictures, with_section
 from tta_helpers.workbook.records import read_record
 from tta_helpers.workbook.sweep_files import REPORT
 
@@ -128,19 +127,21 @@ def publish(name: str) -> None:
     path, readme = place.notebooks() / f"{REPORT}.ipynb", place.ROOT / "README.md"
     run = executed_copy(path, place.ROOT / "runs" / name)
     tagged = [cell for cell in run.cells if "readme" in cell.metadata.get("tags", [])]
-    outputs = [output for cell in tagged for output in cell.outputs]
+    told = [_told(output) for cell in tagged for output in cell.outputs]
     text = readme.read_text(encoding="utf-8")
-    text = with_section(text, "sweep", "\n\n".join(map(_told, outputs)) + "\n")
+    text = with_section(text, "sweep", "\n\n".join(told) + "\n")
+    # Whatever can be refused has been: now all is written.
+    for figure in (figure for cell in tagged for figure in pictures(cell)):
+        write_whole(place.notebooks() / "sweep.png", figure)
     write_whole(path, nbformat.writes(run) + "\n")
     write_whole(readme, text)
 
 
 def _told(output: "NotebookNode") -> str:
-    """Return an output as Markdown; a figure is saved beside the committed notebooks."""
+    """Return an output as Markdown; a figure lies beside the committed notebooks."""
     if output.output_type == "stream":
         return "\n\n".join(output.text.splitlines())
     if "image/png" in output.data:
-        write_whole(place.notebooks() / "sweep.png", base64.b64decode(output.data["image/png"]))
         return "![What the sweep found](notebooks/sweep.png)"
     return output.data["text/markdown"]
 

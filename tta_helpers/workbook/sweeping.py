@@ -16,7 +16,7 @@ from tta_helpers.progress import progress
 from tta_helpers.workbook import place
 from tta_helpers.workbook.chain import all_up_to_date, run_steps, span
 from tta_helpers.workbook.clusters import Cluster, WorkerWatch, no_worker
-from tta_helpers.workbook.command import tell_set_aside
+from tta_helpers.workbook.command import FOLDERS, tell_set_aside
 from tta_helpers.workbook.digests import package_digest
 from tta_helpers.workbook.kernels import USUAL, Limits
 from tta_helpers.workbook.place import RunError, locked, named_folder, write_whole
@@ -24,8 +24,6 @@ from tta_helpers.workbook.preflight import check_disk
 from tta_helpers.workbook.records import backend
 from tta_helpers.workbook.sweep_files import Run, Sweep, read_sweep, runs_of
 
-PASSED_ON = ("CIFAR10_DIR", "TTA_CACHE", "KERAS_HOME", "MATPLOTLIBRC")
-"""Environment variables that runs depend on; workers elsewhere get them from here."""
 RETRIES = 1
 
 
@@ -89,7 +87,7 @@ def execute_run(run: Run, environment: Mapping[str, str], limits: Limits, code: 
 
 def _execute(waiting: Sequence[Run], cluster: Cluster, limits: Limits) -> dict[str, str]:
     """Execute runs on a cluster, telling of each as it ends; return the failures by label."""
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment = {name: os.environ[name] for name in FOLDERS if name in os.environ}
     environment["KERAS_BACKEND"] = backend()
     shared = {"environment": environment, "limits": limits, "code": package_digest()}
     with cluster.client(len(waiting)) as client, progress(total=len(waiting), desc="sweep") as bar:
