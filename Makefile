@@ -16,8 +16,8 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench
 # Neither these nor pip are to stop at a reader's PYTHONWARNINGS=error.
-RUNS := $(BIN)/python -W ignore -m tta_helpers.runs
-SWEEPS := $(BIN)/python -W ignore -m tta_helpers.sweeps
+RUNS := $(BIN)/python -W ignore -m tta_helpers.workbook.runs
+SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 RUNNER_TESTS := chain clusters command fuzz kernels makefile parameters runs survival sweeps
 PYTEST := $(BIN)/python -m pytest

@@ -18,9 +18,9 @@ import numpy as np
 from benchmarks import groups, report
 from benchmarks.pytorch import PYTHON, PyTorch, PyTorchMissing
 from benchmarks.timing import Entry, machine
-from tta_helpers.data import load_dataset
-from tta_helpers.models import baseline_cnn, wide_resnet
 from tta_helpers.predict import WORTH_A_GRAPH, worth_a_graph
+from tta_helpers.workbook.data import load_dataset
+from tta_helpers.workbook.networks import baseline_cnn, wide_resnet
 from tta_helpers.workbook.place import ROOT
 
 

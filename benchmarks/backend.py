@@ -12,9 +12,9 @@ from itertools import chain
 import keras
 
 from benchmarks import groups
-from tta_helpers.data import load_dataset
-from tta_helpers.models import baseline_cnn
 from tta_helpers.predict import WORTH_A_GRAPH, worth_a_graph
+from tta_helpers.workbook.data import load_dataset
+from tta_helpers.workbook.networks import baseline_cnn
 
 
 def main(dataset: str, n_images: int, rounds: int) -> None:

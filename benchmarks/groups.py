@@ -12,13 +12,14 @@ import numpy as np
 
 from benchmarks.pytorch import PyTorch
 from benchmarks.timing import Entry, gflops, interleaved
-from tta_helpers import corruptions, metrics, policies
-from tta_helpers.data import load_dataset
+from tta_helpers import metrics, policies
 from tta_helpers.loss_predictor import compact_predictor, predict_scores, predict_selected
-from tta_helpers.models import multiply_adds
 from tta_helpers.predict import generator_views, predict_copies, predict_views
 from tta_helpers.progress import progress
 from tta_helpers.views import FLIP, TWELVE
+from tta_helpers.workbook import corruptions
+from tta_helpers.workbook.data import load_dataset
+from tta_helpers.workbook.networks import multiply_adds
 from tta_helpers.workbook.place import ROOT, lesson_paths
 
 COPIES = 7  # the tutorial's

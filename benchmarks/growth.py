@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tta_helpers.models import baseline_cnn
 from tta_helpers.predict import predict_views
 from tta_helpers.views import Shift
+from tta_helpers.workbook.networks import baseline_cnn
 
 
 def peak_megabytes() -> float:

@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from tta_helpers import runs, sweeps
-from tta_helpers.data import Dataset
-from tta_helpers.workbook import place, sweep_files
+from tta_helpers.workbook import place, runs, sweep_files, sweeps
+from tta_helpers.workbook.data import Dataset
 
 PARAMETERS = """\
 dataset = "auto"

@@ -9,8 +9,8 @@ from scipy import signal
 
 from benchmarks import __main__ as bench
 from benchmarks import groups, growth, pytorch, report, timing
-from tta_helpers.models import baseline_cnn, wide_resnet
 from tta_helpers.views import TWELVE
+from tta_helpers.workbook.networks import baseline_cnn, wide_resnet
 
 ABOUT = {
     "processor": "Example(R) Chip(TM) @ 2.5GHz",

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import small_workbook as tiny
 
-from tta_helpers import runs
-from tta_helpers.corruptions import SEEN
-from tta_helpers.data import DataError, Dataset
-from tta_helpers.workbook import chain, place, preflight, publishing, records
+from tta_helpers.workbook import chain, place, preflight, publishing, records, runs
 from tta_helpers.workbook.clusters import Cluster
+from tta_helpers.workbook.corruptions import SEEN
+from tta_helpers.workbook.data import DataError, Dataset
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweeping import run_sweep
 

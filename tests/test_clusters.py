@@ -130,7 +130,7 @@ def test_malformed_settings_of_dask_are_named(small, tmp_path, fault):
     (tmp_path / "dask" / "mine.yaml").write_text("distributed: [")
     environment = {**os.environ, "DASK_CONFIG": str(tmp_path / "dask")}
     done = subprocess.run(
-        [sys.executable, "-m", "tta_helpers.sweeps", "run", str(tiny.sweep_file(small))],
+        [sys.executable, "-m", "tta_helpers.workbook.sweeps", "run", str(tiny.sweep_file(small))],
         capture_output=True,
         text=True,
         env=environment,

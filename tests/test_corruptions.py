@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from scipy import ndimage, stats
 
-from tta_helpers import corruptions as c
-from tta_helpers.data import DataError
-from tta_helpers.sample import make_sample
+from tta_helpers.workbook import corruptions as c
+from tta_helpers.workbook.data import DataError
+from tta_helpers.workbook.sample import make_sample
 
 SEEN = (
     *("gaussian_noise", "shot_noise", "impulse_noise"),

@@ -27,8 +27,8 @@ import pytest
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from tta_helpers import class_folders, data
-from tta_helpers.data import DataError, load_dataset, train_validation_split
+from tta_helpers.workbook import class_folders, data
+from tta_helpers.workbook.data import DataError, load_dataset, train_validation_split
 
 REAL, REAL_CACHE = os.environ.get("CIFAR10_DIR"), os.environ.get("TTA_CACHE")
 URLOPEN = urllib.request.urlopen
@@ -1244,7 +1244,7 @@ def test_a_limit_that_is_no_time(monkeypatch, value, fault):
 
 
 def test_the_loader_starts_without_a_backend():
-    code = "import sys, tta_helpers.data; sys.exit('keras' in sys.modules)"
+    code = "import sys, tta_helpers.workbook.data; sys.exit('keras' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

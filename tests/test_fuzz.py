@@ -22,9 +22,8 @@ from hypothesis import HealthCheck, configuration, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tta_helpers import runs
-from tta_helpers.data import DataError, load_dataset
-from tta_helpers.workbook import chain, parameters, place, records
+from tta_helpers.workbook import chain, parameters, place, records, runs
+from tta_helpers.workbook.data import DataError, load_dataset
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweep_files import read_sweep
 

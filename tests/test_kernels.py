@@ -10,8 +10,7 @@ import nbformat
 import pytest
 import small_workbook as tiny
 
-from tta_helpers import runs
-from tta_helpers.workbook import kernels, place, records
+from tta_helpers.workbook import kernels, place, records, runs
 from tta_helpers.workbook.kernels import Limits
 from tta_helpers.workbook.place import RunError
 

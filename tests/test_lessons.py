@@ -9,8 +9,8 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from tta_helpers import loss_predictor, models
-from tta_helpers.workbook import place
+from tta_helpers import loss_predictor
+from tta_helpers.workbook import networks, place
 
 
 def defined(notebook, text, **names):
@@ -51,8 +51,8 @@ def test_no_t_test_where_nothing_varies(equal):
 
 def test_the_written_out_network_is_the_packaged_one():
     names = {"keras": keras, "seed": 0, "n_classes": 3, "x_train": np.zeros((1, 40, 24, 1))}
-    written = defined("01", "keras.Sequential(", **names, models=models)["model"]
-    packaged = models.baseline_cnn((40, 24, 1), 3)
+    written = defined("01", "keras.Sequential(", **names, networks=networks)["model"]
+    packaged = networks.baseline_cnn((40, 24, 1), 3)
     assert [w.shape for w in written.weights] == [w.shape for w in packaged.weights]
 
 

@@ -9,8 +9,9 @@ from keras import ops
 from scipy import stats
 
 from tta_helpers import loss_predictor as lp
-from tta_helpers import models, policies, predict, views
+from tta_helpers import policies, predict, views
 from tta_helpers.predict import predict_views
+from tta_helpers.workbook import networks
 
 SET = (views.Identity(), views.HorizontalFlip(), views.Shift(1, -2))
 
@@ -26,10 +27,10 @@ def by_numpy(images):
 
 def test_compact_predictor_is_small():
     """Beside the network of notebook 01: a fifth of its work, a tenth of its parameters at most."""
-    predictor, target = lp.compact_predictor(), models.baseline_cnn()
+    predictor, target = lp.compact_predictor(), networks.baseline_cnn()
     assert (predictor.input_shape, predictor.output_shape) == ((None, 32, 32, 3), (None, 12))
     assert predictor.count_params() < target.count_params() / 10
-    work, its_work = (sum(row[3] for row in models.multiply_adds(m)) for m in (predictor, target))
+    work, its_work = (sum(row[3] for row in networks.multiply_adds(m)) for m in (predictor, target))
     assert work < its_work / 5
 
 

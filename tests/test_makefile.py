@@ -150,7 +150,7 @@ def test_the_folder_of_the_data_reaches_the_runner_as_it_was_given(workbook, fol
     else:
         calls = workbook.make("run", CIFAR10_DIR=folder)
     assert calls[-1].startswith(f"{folder}||")
-    assert "-m tta_helpers.runs run" in calls[-1]
+    assert "-m tta_helpers.workbook.runs run" in calls[-1]
 
 
 def test_jupyterlab_gets_absolute_folders(workbook):
@@ -168,8 +168,11 @@ def test_a_readers_warnings_filters_stop_neither_pip_nor_the_runner(workbook, fa
     calls = workbook.make("run", PYTHONWARNINGS="error")
     *built, ran = (call.split("|")[2:] for call in calls)
     assert all(filters == "" for filters, _ in built)
-    assert ran == ["error", "python -W ignore -m tta_helpers.runs run --tier lesson --name lesson"]
+    assert ran == [
+        "error",
+        "python -W ignore -m tta_helpers.workbook.runs run --tier lesson --name lesson",
+    ]
     calls = workbook.make("sweep", PYTHONWARNINGS="error")
     assert [call.split("|")[3].split(" run ")[0] for call in calls[:-1]] == [
-        "python -W ignore -m tta_helpers.sweeps"
+        "python -W ignore -m tta_helpers.workbook.sweeps"
     ]

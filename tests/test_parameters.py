@@ -6,8 +6,7 @@ import math
 
 import pytest
 
-from tta_helpers import corruptions
-from tta_helpers.workbook import parameters, place
+from tta_helpers.workbook import corruptions, parameters, place
 from tta_helpers.workbook.parameters import checked_for, inspected, parse_yaml, range_check
 from tta_helpers.workbook.place import RunError
 

@@ -19,8 +19,8 @@ def notebook(monkeypatch):
 
     shown, request = [], {"header": {"msg_id": "first"}}
     shell = SimpleNamespace(kernel=True, get_parent=lambda: request)
-    monkeypatch.setattr(module, "get_ipython", lambda: shell)
-    monkeypatch.setattr(module, "display", display)
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setattr("IPython.display.display", display)
     module._output_line.cache_clear()
     yield SimpleNamespace(outputs=outputs, shown=shown, request=request)
     module._output_line.cache_clear()

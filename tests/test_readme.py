@@ -71,7 +71,7 @@ def test_policies_and_metrics_call_no_model(name):
 
 def test_the_command_lines_start_no_backend():
     """A word about a wrong parameter should not take the seconds that TensorFlow does."""
-    code = "import sys; from tta_helpers import runs, sweeps; "
+    code = "import sys; from tta_helpers.workbook import runs, sweeps; "
     code += "print({'keras', 'tensorflow'} & {*sys.modules})"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=place.ROOT, check=True

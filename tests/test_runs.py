@@ -12,9 +12,8 @@ import pytest
 import small_workbook
 import yaml
 
-from tta_helpers import runs
-from tta_helpers.data import DataError, Dataset
-from tta_helpers.workbook import chain, parameters, place, publishing
+from tta_helpers.workbook import chain, parameters, place, publishing, runs
+from tta_helpers.workbook.data import DataError, Dataset
 from tta_helpers.workbook.place import RunError
 
 CODE = """\
@@ -169,7 +168,7 @@ def test_too_few_images_are_refused_before_a_kernel_starts(workbook, monkeypatch
 
 
 def test_a_lesson_does_not_import_what_executes_lessons():
-    code = "import sys; from tta_helpers import runs; print('nbformat' in sys.modules)"
+    code = "import sys; from tta_helpers.workbook import runs; print('nbformat' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=place.ROOT
     )

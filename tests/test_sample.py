@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from tta_helpers import sample
-from tta_helpers.models import baseline_cnn
-from tta_helpers.sample import CLASS_NAMES, make_sample
+from tta_helpers.workbook import sample
+from tta_helpers.workbook.networks import baseline_cnn
+from tta_helpers.workbook.sample import CLASS_NAMES, make_sample
 
 
 @pytest.fixture(scope="module")

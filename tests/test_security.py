@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import pytest
 
-from tta_helpers import corruptions, data, models
-from tta_helpers.data import DataError, load_dataset
+from tta_helpers.workbook import corruptions, data, networks
+from tta_helpers.workbook.data import DataError, load_dataset
 
 
 class Harmful:
@@ -35,7 +35,7 @@ def test_a_model_with_code_in_it_is_refused_with_the_reason(tmp_path, monkeypatc
     )
     keras.Sequential([keras.Input((2,)), code]).save(tmp_path / "hostile.keras")
     with pytest.raises(ValueError, match=r"hostile\.keras holds a Lambda layer.*it is refused"):
-        models.load_model(tmp_path / "hostile.keras")
+        networks.load_model(tmp_path / "hostile.keras")
     assert not trace.exists()
     keras.saving.load_model(tmp_path / "hostile.keras", safe_mode=False)(np.zeros((1, 2)))
     assert trace.exists()  # the file is as hostile as it should be

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 import small_workbook as tiny
 
-from tta_helpers import models, runs
+from tta_helpers.workbook import networks, runs
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweeping import run_sweep
@@ -186,8 +186,8 @@ def test_a_truncated_model_is_named(tmp_path, kept, fault):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]).save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(ValueError, match=r"baseline_0\.keras cannot be loaded.*make it again"):
-        models.load_model(path)
+    with pytest.raises(ValueError, match=r"baseline_0\.keras cannot be loaded.*run that notebook again"):
+        networks.load_model(path)
 
 
 def test_a_model_without_its_weights_is_named(tmp_path, fault):
@@ -200,7 +200,7 @@ def test_a_model_without_its_weights_is_named(tmp_path, fault):
         for name, part in parts.items():
             file.writestr(name, part)
     with pytest.raises(ValueError, match=r"baseline_0\.keras cannot be loaded"):
-        models.load_model(path)
+        networks.load_model(path)
 
 
 def test_a_notebook_without_parameters(small, fault):

@@ -14,8 +14,7 @@ import pytest
 import small_workbook as tiny
 import yaml
 
-from tta_helpers import runs, sweeps
-from tta_helpers.workbook import clusters, place, sweep_files, sweep_report, sweeping
+from tta_helpers.workbook import clusters, place, runs, sweep_files, sweep_report, sweeping, sweeps
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweep_files import read_sweep

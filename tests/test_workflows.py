@@ -8,8 +8,7 @@ import keras
 import pytest
 import yaml
 
-from tta_helpers import runs
-from tta_helpers.workbook import place
+from tta_helpers.workbook import place, runs
 
 WORKFLOWS = sorted((place.ROOT / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (place.ROOT / "Makefile").read_text(encoding="utf-8")

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from tta_helpers import checks
+from tta_helpers.fitting import ProgressBar
 from tta_helpers.forward import checked_ending, predict_mixed, worth_a_graph
 from tta_helpers.metrics import rank_correlation
-from tta_helpers.models import ProgressBar
 from tta_helpers.policies import checked_choice, cross_entropy
 from tta_helpers.predict import predict_views, probabilities
 from tta_helpers.progress import progress

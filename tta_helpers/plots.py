@@ -14,7 +14,6 @@ from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import Markdown
 from matplotlib import font_manager, ticker
 from matplotlib.axes import Axes
 from matplotlib.category import StrCategoryFormatter
@@ -27,7 +26,20 @@ _GREY = "#666666"
 _NO_TEXT = re.compile("cm|stix(non|size)|.*last ?resort|.*blank", re.IGNORECASE)  # fonts of symbols
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
+class Table:
+    """A table as Markdown, in `data`; a notebook sets it, a terminal shows the text."""
+
+    def __init__(self, data: str):
+        self.data = data
+
+    def __repr__(self) -> str:
+        return self.data
+
+    def _repr_markdown_(self) -> str:
+        return self.data
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """Return a table to display; floats are shown with four digits after the point.
 
     Text may hold **bold**, *italic* and `code`; other signs that Markdown, HTML or MathJax would
@@ -42,7 +54,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
         return " ".join(text.split())
 
     lines = [header, ["---"] * len(header), *rows]
-    return Markdown("\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines))
+    return Table("\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines))
 
 
 def points(change: PairedComparison | tuple[float, float, float]) -> str:

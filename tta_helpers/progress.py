@@ -1,16 +1,28 @@
 """One progress bar for terminals and notebooks."""
 
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
-from IPython import get_ipython
-from IPython.display import DisplayHandle, display
 from tqdm import tqdm
 
 
+def _kernel_shell() -> Any:
+    """Return IPython's shell if this process is a notebook's kernel, else None."""
+    if "IPython" not in sys.modules:  # a kernel has loaded it
+        return None
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell if hasattr(shell, "kernel") else None
+
+
 @lru_cache(maxsize=1)
-def _output_line(request: str) -> DisplayHandle:
+def _output_line(request: str) -> Any:
     """Return the one output that all bars of one execution of a cell write to, one at a time."""
+    from IPython.display import display
+
     return display({"text/plain": ""}, raw=True, display_id=True)
 
 
@@ -43,8 +55,8 @@ def progress(iterable: Iterable | None = None, desc: str = "", total: int | None
     total
         Number of steps, where `iterable` has no length.
     """
-    shell = get_ipython()
-    if shell is not None and hasattr(shell, "kernel"):
+    shell = _kernel_shell()
+    if shell is not None:
         where = {"file": _OutputLine(shell.get_parent()["header"]["msg_id"]), "position": 0}
     else:
         where = {"disable": None}  # silent where the output is not a terminal

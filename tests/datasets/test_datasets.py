@@ -32,7 +32,7 @@ LEAST = {
 
 def run(name: str, dataset: Path | str, *options: str) -> None:
     """Run the smoke tier on a data set, and hold its notebooks and records to being clean."""
-    command = [sys.executable, "-m", "tta_helpers.runs", "run", "--tier", "smoke"]
+    command = [sys.executable, "-m", "tta_helpers.workbook.runs", "run", "--tier", "smoke"]
     command += ["--name", name, "--dataset", str(dataset), *options]
     done = subprocess.run(command, capture_output=True, text=True, cwd=place.ROOT)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr

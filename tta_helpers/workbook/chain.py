@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tta_helpers.data import file_sha256
+from tta_helpers.workbook.data import file_sha256
 from tta_helpers.workbook.digests import content_digest, digest, package_digest
 from tta_helpers.workbook.kernels import FINGERPRINT, USUAL, Limits, execute
 from tta_helpers.workbook.parameters import checked_for, declared_parameters, inspected

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tta_helpers.data import DataError
+from tta_helpers.workbook.data import DataError
 from tta_helpers.workbook.kernels import USUAL, Limits, set_aside
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.records import changed_settings

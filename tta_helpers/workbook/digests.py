@@ -4,7 +4,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from tta_helpers.data import file_sha256
+from tta_helpers.workbook.data import file_sha256
 
 ABOUT_RUNS = (
     *("runs", "command", "preflight", "publishing"),

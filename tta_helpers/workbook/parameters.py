@@ -32,8 +32,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
-from tta_helpers.class_folders import some
 from tta_helpers.workbook import place
+from tta_helpers.workbook.class_folders import some
 from tta_helpers.workbook.place import RunError
 
 DEEPEST = 20  # lists in lists in a YAML file
@@ -143,7 +143,7 @@ def _holds_for_each(check: Callable[[Any], bool], words: str) -> bool:
 
 
 def _corruptions() -> list[str]:
-    from tta_helpers.corruptions import GROUPS, HELD_OUT, SEEN  # it loads SciPy
+    from tta_helpers.workbook.corruptions import GROUPS, HELD_OUT, SEEN  # it loads SciPy
 
     return [*GROUPS, *SEEN, *HELD_OUT]
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tta_helpers.class_folders import available_memory
-from tta_helpers.data import Dataset
+from tta_helpers.workbook.class_folders import available_memory
+from tta_helpers.workbook.data import Dataset
 from tta_helpers.workbook.place import RunError
 
 SMALLEST = 8  # pixels a side: the lessons' network halves images three times
@@ -53,7 +53,7 @@ def _check_memory(data: Dataset, batch_size: int) -> None:
 
 
 def _check_cifar10c(folder: str, data: Dataset, given: Mapping[str, Any]) -> None:
-    from tta_helpers.corruptions import SEEN, load_cifar10c, named
+    from tta_helpers.workbook.corruptions import SEEN, load_cifar10c, named
 
     wanted = {*SEEN, *named(given["seen_corruptions"]), *named(given["held_out_corruptions"])}
     _, labels = load_cifar10c(folder, sorted(wanted))

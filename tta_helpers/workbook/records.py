@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tta_helpers.data import Dataset, keras_home
 from tta_helpers.workbook import place
+from tta_helpers.workbook.data import Dataset, keras_home
 from tta_helpers.workbook.kernels import FINGERPRINT, check_owner
 from tta_helpers.workbook.parameters import declared_parameters, inspected
 from tta_helpers.workbook.place import RunError, lesson_paths, run_folder, write_whole

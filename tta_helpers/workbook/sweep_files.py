@@ -8,11 +8,11 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-from tta_helpers.class_folders import some
-from tta_helpers.data import Dataset, load_dataset
 from tta_helpers.workbook import place
 from tta_helpers.workbook.chain import Step, plan
+from tta_helpers.workbook.class_folders import some
 from tta_helpers.workbook.command import settled
+from tta_helpers.workbook.data import Dataset, load_dataset
 from tta_helpers.workbook.parameters import checked_for, inspected, load_tier, read_yaml
 from tta_helpers.workbook.place import RunError, lesson_paths
 from tta_helpers.workbook.preflight import check_data

@@ -27,9 +27,10 @@ import numpy as np
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from tta_helpers import sample
-from tta_helpers.class_folders import DataError as DataError
-from tta_helpers.class_folders import (
+from tta_helpers.progress import progress
+from tta_helpers.workbook import sample
+from tta_helpers.workbook.class_folders import DataError as DataError
+from tta_helpers.workbook.class_folders import (
     Decoded,
     Form,
     check_room,
@@ -41,14 +42,13 @@ from tta_helpers.class_folders import (
     some,
     to_pixels,
 )
-from tta_helpers.progress import progress
 
 NAMES = ("auto", "cifar10", "cifar100", "sample", "folder")
 SPLITS = {"train": "training", "test": "test"}
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 LEAST = {"train": 3, "test": 1}  # images of each class; validation is split off twice (notebook 04)
 CACHE_FORMAT = 4  # part of a cache's name: raise it whenever the same files are decoded otherwise
-DEFAULT_CACHE = Path(__file__).parents[1] / "data" / "cache"
+DEFAULT_CACHE = Path(__file__).parents[2] / "data" / "cache"
 PROBE_SECONDS = 3  # how long to wait for a first answer from where the archives are
 DOWNLOAD_SECONDS = 30.0  # of silence, after which a download is given up; TTA_DOWNLOAD_SECONDS
 MOST_SECONDS = 86_400

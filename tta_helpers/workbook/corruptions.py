@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from tta_helpers.data import DataError
 from tta_helpers.progress import progress
+from tta_helpers.workbook.data import DataError
 
 SEVERITIES = (1, 2, 3, 4, 5)
 GROUPS = {

@@ -1,7 +1,7 @@
 """Sweeps: many runs of notebooks with other parameters, on one machine or a cluster.
 
-`python -m tta_helpers.sweeps --help` lists what it can do; `make sweep` calls it. Dask.distributed
-places, retries and moves the runs.
+`python -m tta_helpers.workbook.sweeps --help` lists what it can do; `make sweep` calls it.
+Dask.distributed places, retries and moves the runs.
 """
 
 import argparse
@@ -17,7 +17,9 @@ __all__ = ["gather", "numbers", "read_manifest"]  # what the report uses
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 if every run is finished."""
-    parser = argparse.ArgumentParser(prog="python -m tta_helpers.sweeps", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tta_helpers.workbook.sweeps", description=__doc__
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute a sweep file's runs, resuming where it can")
     run.add_argument("file", help="a YAML file, such as sweeps/flip_seeds.yml")

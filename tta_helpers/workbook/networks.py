@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tta_helpers.corruptions import corrupt_at_random
-from tta_helpers.progress import progress
+from tta_helpers import loading
+from tta_helpers.fitting import ProgressBar
 from tta_helpers.quiet import keras
+from tta_helpers.workbook.corruptions import corrupt_at_random
 
 FIT = {"epochs": 3, "batch_size": 128}
 """The tutorial's fit settings."""
@@ -191,22 +192,6 @@ class Augmented(keras.utils.PyDataset):
         return batch["images"], batch["labels"]
 
 
-class ProgressBar(keras.callbacks.Callback):
-    """A progress bar for `model.fit`, one step a batch."""
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Open the bar."""
-        self.bar = progress(desc="fit", total=self.params["epochs"] * self.params["steps"])
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Move it on."""
-        self.bar.update()
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Close it."""
-        self.bar.close()
-
-
 def fit(
     model: keras.Model,
     images: np.ndarray,
@@ -291,14 +276,14 @@ def multiply_adds(model: keras.Model) -> list[tuple[str, tuple, int, int]]:
 
 
 def load_model(path: str | Path) -> keras.Model:
-    """Load a `.keras` file in Keras' safe mode, which runs no code stored in the file.
+    """Load a network that a notebook saved, as `loading.load_model` does.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file; the message says which notebook writes it.
     ValueError
-        If it is damaged, or holds code, as a Lambda layer does.
+        If it is damaged or holds code; the message says how to have it made again.
     """
     path = Path(path)
     if not path.is_file():
@@ -307,15 +292,8 @@ def load_model(path: str | Path) -> keras.Model:
             "and saves the models: run it first, with the same run_dir."
         )
     try:
-        return keras.saving.load_model(path, safe_mode=True)
-    except Exception as error:  # a damaged file can raise almost anything
-        if "Lambda" in str(error) and "safe_mode" in str(error):
-            raise ValueError(
-                f"{path.name} holds a Lambda layer, whose stored code could do anything here, so "
-                "it is refused. Ask for the model without Lambda layers, with Keras layers or a "
-                "registered layer in their place."
-            ) from error
+        return loading.load_model(path, compile=True)
+    except ValueError as error:
         raise ValueError(
-            f"{path.name} cannot be loaded ({type(error).__name__}: {error}). If it is damaged, "
-            "delete it and run the notebook that saved it, to make it again."
+            f"{error} A notebook saved it: delete the file and run that notebook again."
         ) from error

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tta_helpers import models
-from tta_helpers.sample import make_sample
+from tta_helpers.workbook import networks
+from tta_helpers.workbook.sample import make_sample
 
 
 def test_baseline_is_the_tutorials_network():
-    model = models.baseline_cnn()
+    model = networks.baseline_cnn()
     kinds = [type(layer).__name__ for layer in model.layers]
     block = ["Conv2D", "BatchNormalization", "MaxPooling2D"]
     assert kinds == [*block, *block, "Flatten", "Dense", "BatchNormalization", "Dense"]
@@ -24,11 +24,11 @@ def test_baseline_is_the_tutorials_network():
     assert head.activation is keras.activations.softmax
     assert isinstance(model.optimizer, keras.optimizers.Adam)
     assert model.loss == "categorical_crossentropy"
-    assert models.FIT == {"epochs": 3, "batch_size": 128}
+    assert networks.FIT == {"epochs": 3, "batch_size": 128}
 
 
 def test_multiply_adds_and_parameters_by_hand():
-    rows = models.multiply_adds(models.baseline_cnn())
+    rows = networks.multiply_adds(networks.baseline_cnn())
     work = [row[3] for row in rows if row[3]]
     assert work == [1024 * 27 * 32, 256 * 288 * 64, 4096 * 128, 128 * 10]
     assert sum(work) == 6_128_896  # the 6.1 million of the tutorial's network
@@ -41,15 +41,15 @@ def test_fit_is_keras_fit_with_one_hot_labels():
     rng = np.random.default_rng(0)
     images, labels = rng.random((60, 8, 8, 3), dtype="float32"), np.arange(60) % 3
     keras.utils.set_random_seed(1)
-    ours = models.baseline_cnn((8, 8, 3), 3)
-    history = models.fit(
+    ours = networks.baseline_cnn((8, 8, 3), 3)
+    history = networks.fit(
         ours, images, labels, epochs=2, batch_size=20, validation_data=(images, labels)
     )
     assert {key: len(values) for key, values in history.items()} == dict.fromkeys(
         ("loss", "accuracy", "val_loss", "val_accuracy"), 2
     )
     keras.utils.set_random_seed(1)
-    plain = models.baseline_cnn((8, 8, 3), 3)
+    plain = networks.baseline_cnn((8, 8, 3), 3)
     plain.fit(images, np.eye(3)[labels], epochs=2, batch_size=20, verbose=0)
     for a, b in zip(ours.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -70,20 +70,20 @@ def test_multiply_adds_of_a_depthwise_convolution_by_hand():
         ((8, 4, 15), 8 * 15, 32 * 8 * 15),
         ((4, 2, 6), 15 // 3 * 6 + 6, 8 * 15 // 3 * 6),
     ]
-    assert [row[1:] for row in models.multiply_adds(model)] == by_hand
+    assert [row[1:] for row in networks.multiply_adds(model)] == by_hand
 
 
 def test_wide_resnets_have_their_published_size():
     """Zagoruyko and Komodakis, table 5: 36.5 and 2.2 million parameters."""
-    small, large = models.wide_resnet(), models.wide_resnet(28, 10)
+    small, large = networks.wide_resnet(), networks.wide_resnet(28, 10)
     assert round(large.count_params() / 1e6, 1) == 36.5
     assert round(small.count_params() / 1e6, 1) == 2.2
-    work = sum(row[3] for row in models.multiply_adds(small))
+    work = sum(row[3] for row in networks.multiply_adds(small))
     assert work == pytest.approx(328e6, rel=0.02)
 
 
 def test_wide_resnet_is_built_as_in_its_paper():
-    model = models.wide_resnet(16, 2, n_classes=7)
+    model = networks.wide_resnet(16, 2, n_classes=7)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert len(convolutions) == 16  # 13 of 3 x 3, and a shortcut of 1 x 1 a group
     assert [layer.kernel_size for layer in convolutions].count((1, 1)) == 3
@@ -105,7 +105,7 @@ def test_wide_resnet_is_built_as_in_its_paper():
 @pytest.mark.parametrize(("depth", "width"), [(41, 2), (4, 2), (0, 2), (-2, 2), (40, 0)])
 def test_wide_resnets_that_do_not_exist_are_named(depth, width):
     with pytest.raises(ValueError, match=f"depth is {depth} and width is {width}"):
-        models.wide_resnet(depth, width)
+        networks.wide_resnet(depth, width)
 
 
 # Augmentation
@@ -120,7 +120,7 @@ def batches(dataset):
 def augmented(name, images, batch_size=4, seed=0):
     """Augmented images, of which each is a class of its own."""
     labels = np.eye(len(images), dtype="float32")
-    return models.Augmented(images, labels, name, batch_size, seed)
+    return networks.Augmented(images, labels, name, batch_size, seed)
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_corruptions_are_drawn_anew_every_epoch(squares, monkeypatch):
         drawn.append(seed)
         return images, None
 
-    monkeypatch.setattr(models, "corrupt_at_random", corrupt)
+    monkeypatch.setattr(networks, "corrupt_at_random", corrupt)
     dataset = augmented("corruptions", squares)
     dataset.on_epoch_end()
     assert len(set(drawn)) == 2
@@ -227,7 +227,7 @@ def dense():
 def test_fit_with_every_augmentation(name, dense, squares):
     before = dense.get_weights()
     clean = (squares / np.float32(255), np.arange(10))
-    history = models.fit(
+    history = networks.fit(
         *(dense, squares, np.arange(10)),
         epochs=2,
         batch_size=5,
@@ -253,7 +253,7 @@ def test_fit_shows_every_image_once_an_epoch(dense, squares):
         return keras.losses.categorical_crossentropy(true, predicted)
 
     dense.compile("sgd", loss, run_eagerly=True)
-    models.fit(dense, squares, np.arange(10), epochs=3, batch_size=4, augmentation="flip_shift")
+    networks.fit(dense, squares, np.arange(10), epochs=3, batch_size=4, augmentation="flip_shift")
     epochs = np.reshape(seen, (3, 10))
     np.testing.assert_array_equal(np.sort(epochs, axis=1), [range(10)] * 3)
     assert len(np.unique(epochs, axis=0)) == 3
@@ -261,14 +261,14 @@ def test_fit_shows_every_image_once_an_epoch(dense, squares):
 
 def test_an_unknown_augmentation_is_named(dense, squares):
     with pytest.raises(ValueError, match=r"augmentation is 'mixup'; use one of .*'cutmix'"):
-        models.fit(dense, squares, np.arange(10), augmentation="mixup")
+        networks.fit(dense, squares, np.arange(10), augmentation="mixup")
 
 
 def test_a_saved_model_predicts_the_same(tmp_path):
-    model = models.baseline_cnn((8, 8, 3), 3)
+    model = networks.baseline_cnn((8, 8, 3), 3)
     model.save(tmp_path / "model.keras")
     images = np.random.default_rng(0).random((5, 8, 8, 3), dtype="float32")
-    loaded = models.load_model(tmp_path / "model.keras")
+    loaded = networks.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(
         loaded.predict(images, verbose=0), model.predict(images, verbose=0)
     )
@@ -276,12 +276,12 @@ def test_a_saved_model_predicts_the_same(tmp_path):
 
 def test_bad_input_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="run it first"):
-        models.load_model(tmp_path / "baseline_0.keras")
+        networks.load_model(tmp_path / "baseline_0.keras")
     with pytest.raises(ValueError, match="n_classes is 1"):
-        models.baseline_cnn(n_classes=1)
+        networks.baseline_cnn(n_classes=1)
     for shape in ((3, 32, 3), (32, 32)):
         with pytest.raises(ValueError, match="input_shape is"):
-            models.baseline_cnn(shape)
+            networks.baseline_cnn(shape)
 
 
 def test_code_in_a_model_file_is_refused(tmp_path):
@@ -289,4 +289,4 @@ def test_code_in_a_model_file_is_refused(tmp_path):
     layers = [keras.Input((2,)), keras.layers.Lambda(lambda x: x + 1)]
     keras.Sequential(layers).save(tmp_path / "lambda.keras")
     with pytest.raises(ValueError, match=r"[Ll]ambda"):
-        models.load_model(tmp_path / "lambda.keras")
+        networks.load_model(tmp_path / "lambda.keras")

@@ -17,8 +17,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tta_helpers import sample
 from tta_helpers.progress import progress
+from tta_helpers.workbook import sample
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 # A file with one of these endings is taken for a picture, and opened by its content: a PNG named

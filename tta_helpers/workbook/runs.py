@@ -1,4 +1,7 @@
-"""Running the lessons: `python -m tta_helpers.runs --help` lists what it can do; make calls it."""
+"""Running the lessons; `make run` and `make publish` call it.
+
+`python -m tta_helpers.workbook.runs --help` lists what it can do.
+"""
 
 import argparse
 import sys
@@ -7,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tta_helpers.data import load_dataset
 from tta_helpers.workbook import place
 from tta_helpers.workbook.chain import older, plan, run_steps
 from tta_helpers.workbook.command import (
@@ -18,6 +20,7 @@ from tta_helpers.workbook.command import (
     settled,
     tell_set_aside,
 )
+from tta_helpers.workbook.data import load_dataset
 from tta_helpers.workbook.digests import package_digest
 from tta_helpers.workbook.kernels import USUAL, Limits
 from tta_helpers.workbook.parameters import checked_for, load_tier, parse_yaml
@@ -111,7 +114,9 @@ def _write_summary(folder: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tta_helpers.runs", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tta_helpers.workbook.runs", description=__doc__
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute the notebooks in order, resuming where it can")
     publish = commands.add_parser(
