@@ -1,5 +1,6 @@
 """Loading other people's models: in safe mode, with what to do where a file cannot be read."""
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,12 @@ from tta_helpers.quiet import keras
 FORMATS = (".keras", ".h5", ".hdf5")
 
 
-def load_model(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> keras.Model:
+def load_model(
+    path: str | Path,
+    custom_objects: Mapping[str, Any] | None = None,
+    *,
+    compile: bool = False,
+) -> keras.Model:
     """Load a model in Keras' safe mode, which runs no code that is stored in the file.
 
     Parameters
@@ -63,7 +69,9 @@ def _check_format(path: Path) -> None:
             "model.load_weights."
         )
     if path.suffix.lower() == ".keras" and not zipfile.is_zipfile(path):
-        raise ValueError(f"{path.name} is damaged or no .keras file: it is no zip archive.")
+        raise ValueError(
+            f"{path.name} cannot be loaded: it is no zip archive, as a whole .keras file is."
+        )
 
 
 def _problem(error: Exception) -> str:
@@ -75,10 +83,10 @@ def _problem(error: Exception) -> str:
             "for the model without Lambda layers, with Keras layers or a registered layer in their "
             "place."
         )
-    if "Could not locate" in text or "Unknown" in text:
-        named = text.split("'")[1] if text.count("'") >= 2 else "an object"
+    if unknown := re.search(r"(?:Could not locate|Unknown) \w+:? '([^']+)'", text):
+        name = unknown[1].split(">")[-1]
         return (
-            f"needs {named}, which Keras does not know. Hand it over: load_model(path, "
-            f"custom_objects={{{named!r}: {named}}}), or import the module that registers it."
+            f"needs {name}, which Keras does not know. Hand it over: load_model(path, "
+            f"custom_objects={{{name!r}: {name}}}), or import the module that registers it first."
         )
     return f"cannot be loaded ({type(error).__name__}: {text}). It may be damaged."
