@@ -22,19 +22,20 @@ JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 RUNNER_TESTS := chain clusters command fuzz kernels makefile parameters runs survival sweeps
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run sweep test test-data soak test-backends audit lab bench publish clean
+.PHONY: help run sweep test test-data soak test-backends audit lab bench publish docs clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
 	@echo "make sweep    execute the runs of $(SWEEP), many at a time, and their report"
 	@echo "make test     run every check"
 	@echo "make test-data   the whole workbook on class folders of many shapes (half an hour)"
-	@echo "make soak     every fault, also those that take long, and their table in README.md"
+	@echo "make soak     every fault, also those that take long, and their table in docs/faults.md"
 	@echo "make test-backends   the package's tests with JAX under Keras"
 	@echo "make audit    look the locked packages up among known vulnerabilities"
 	@echo "make lab      open JupyterLab in notebooks/"
-	@echo "make bench    measure what TTA costs on this machine, into benchmarks/results and README.md"
+	@echo "make bench    measure what TTA costs on this machine, into benchmarks/results and docs/"
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
+	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
 	@echo "make clean    remove the environments and caches; runs/ and downloads stay"
 
 run: $(READY)
@@ -60,7 +61,7 @@ test-data: $(READY)
 	$(PYTEST) tests/datasets -o norecursedirs=
 
 soak: $(READY)
-	$(PYTEST) tests -o norecursedirs=datasets --faults-into README.md
+	$(PYTEST) tests -o norecursedirs=datasets --faults-into docs/faults.md
 
 # JAX lies aside, so that the environment stays that of the lock; what else it needs is in there.
 test-backends: $(READY)
@@ -92,6 +93,9 @@ bench: $(READY) $(BENCH)/ready
 
 publish: $(READY)
 	@$(RUNS) publish --name "$(NAME)"
+
+docs: $(READY)
+	@$(BIN)/python docs/write.py
 
 clean:
 	rm -rf .venv $(BENCH) data/cache .pytest_cache .ruff_cache *.egg-info

@@ -1,4 +1,4 @@
-"""Run every benchmark and write the results: `python -m benchmarks`; see README.md."""
+"""Run every benchmark and write the results: `python -m benchmarks`; see docs/benchmarks.md."""
 
 import argparse
 import json
@@ -129,7 +129,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--dataset", default="auto", help="as for the notebooks (default: auto)")
-    parser.add_argument("--out", type=Path, help="folder for the results; README.md is left alone")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the results; docs/benchmarks.md is left alone"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
     options = parser.parse_args(arguments)
     if keras.backend.backend() != "tensorflow":

@@ -1,4 +1,4 @@
-"""The results as JSON, as a figure and as the table in README.md."""
+"""The results as JSON, as a figure and as the table in docs/benchmarks.md."""
 
 import json
 import math
@@ -109,11 +109,11 @@ def summary(about: Mapping[str, Any], entries: Sequence[Entry]) -> str:
 
 
 def publish(about: Mapping[str, Any], entries: Sequence[Entry]) -> None:
-    """Put figure and table into README.md."""
-    readme, path = ROOT / "README.md", f"{RESULTS.relative_to(ROOT).as_posix()}/{slug(about)}.png"
+    """Put figure and table into docs/benchmarks.md."""
+    page, path = ROOT / "docs" / "benchmarks.md", f"../benchmarks/results/{slug(about)}.png"
     picture = f"![Ratios with their ranges, and time and memory against images and views]({path})"
     section = f"{picture}\n\n{summary(about, entries)}"
-    write_whole(readme, with_section(readme.read_text(encoding="utf-8"), "benchmarks", section))
+    write_whole(page, with_section(page, "benchmarks", section))
 
 
 def figure(about: Mapping[str, Any], entries: Sequence[Entry]) -> Figure:

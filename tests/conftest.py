@@ -66,7 +66,7 @@ def fault(request):
 
 
 def pytest_addoption(parser):
-    what = "run the tests that try faults, and if all pass put their table into this README"
+    what = "run the tests that try faults, and if all pass put their table into this page"
     parser.addoption("--faults-into", type=Path, help=what)
 
 
@@ -84,10 +84,9 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
         return
     listed = "; ".join(f"{what} ({times})" for (what, _), times in sorted(FAULTS.items()))
     terminalreporter.write_line(f"{FAULTS.total()} faults tried: {listed}")
-    readme = config.getoption("faults_into")
-    if readme and exitstatus == 0:
-        text = with_section(readme.read_text(encoding="utf-8"), "faults", faults_table())
-        write_whole(readme, text)
+    page = config.getoption("faults_into")
+    if page and exitstatus == 0:
+        write_whole(page, with_section(page, "faults", faults_table()))
 
 
 def faults_table():

@@ -1,6 +1,8 @@
 """The benchmarks' own arithmetic and their report; no time is asserted anywhere."""
 
 import json
+import re
+from dataclasses import fields
 
 import keras
 import numpy as np
@@ -82,6 +84,22 @@ def test_the_table_and_the_files(tmp_path):
     text = names[".md"].read_text(encoding="utf-8")
     for part in ("2 threads", "123 GFLOP/s", "8 minutes", "Drawn by hand.", "it is away", row):
         assert part in text
+
+
+def test_the_page_shows_what_is_committed(tmp_path, monkeypatch):
+    committed = (report.ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    (name,) = re.findall(r"\]\(\.\./benchmarks/results/(.*)\.png\)", committed)
+    about = json.loads((report.RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    own = {field.name for field in fields(timing.Entry)}
+    rows = [{k: row[k] for k in row.keys() & own} for row in about.pop("entries")]
+    page = tmp_path / "docs" / "benchmarks.md"
+    page.parent.mkdir()
+    page.write_text("a\n<!-- benchmarks: by hand -->\n<!-- end of benchmarks -->\nb\n")
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    report.publish(about, [timing.Entry(**row) for row in rows])
+    above, section, below = re.split(r"<!--.*-->\n", page.read_text(encoding="utf-8"))
+    assert (above, below) == ("a\n", "b\n")
+    assert section in committed
 
 
 def test_padding_by_hand():

@@ -297,28 +297,40 @@ def test_committed_notebooks_and_readme_tell_the_same_results():
         outputs = [output for cell in code for output in cell.outputs]
         assert not any(o.output_type == "error" or o.get("name") == "stderr" for o in outputs)
     records = [notebook.metadata["tta_result"] for notebook in notebooks]
-    text = (place.ROOT / "README.md").read_text(encoding="utf-8")
-    assert publishing.with_results(text, records) == text
+    readme = place.ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    assert publishing.with_results(readme, records) == text
     for record in records:
         assert record["dataset"]["provenance"] in text
         assert json.dumps(record["headline"])
 
 
-def test_the_readme_keeps_what_stands_around_a_section():
+def test_a_page_keeps_what_stands_around_a_section(tmp_path):
     text = (
         "before\n<!-- b: by hand -->\nb\n<!-- end of b -->\n<!-- a: -->\n<!-- end of a -->\nafter\n"
     )
-    changed = publishing.with_section(text, "b", r"new \1" + "\n")
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    changed = publishing.with_section(page, "b", r"new \1" + "\n")
     assert changed == text.replace("\nb\n", "\n" + r"new \1" + "\n")
-    assert publishing.with_section(changed, "b", "b\n") == text
-    with pytest.raises(RunError, match=r"<!-- c: … -->.*put them back"):
-        publishing.with_section(text, "c", "new")
+    page.write_text(changed)
+    assert publishing.with_section(page, "b", "b\n") == text
+    with pytest.raises(RunError, match=r"page\.md lacks the comments <!-- c: … -->.*put them back"):
+        publishing.with_section(page, "c", "new")
 
 
-@pytest.mark.parametrize("name", ["results", "benchmarks", "faults", "sweep"])
-def test_the_readme_has_a_place_for_whatever_commands_write(name):
-    text = (place.ROOT / "README.md").read_text(encoding="utf-8")
-    assert publishing.with_section(text, name, "new") != text
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [
+        ("results", "README.md"),
+        ("benchmarks", "docs/benchmarks.md"),
+        ("faults", "docs/faults.md"),
+        ("sweep", "docs/sweeps.md"),
+    ],
+)
+def test_there_is_a_place_for_whatever_commands_write(name, page):
+    path = place.ROOT / page
+    assert publishing.with_section(path, name, "new") != path.read_text(encoding="utf-8")
 
 
 def test_environment_file_and_lock_name_the_same_python():

@@ -232,7 +232,7 @@ def test_the_report_gathers_and_draws_whatever_varied(small, scheduler, report, 
     assert not any(o.get("name") == "stderr" for o in outputs)
 
 
-def test_publishing_puts_the_gist_of_a_report_into_the_readme(small):
+def test_publishing_puts_the_gist_of_a_report_into_its_page(small):
     told = [
         nbformat.v4.new_output("stream", text="two runs\nof one\n"),
         nbformat.v4.new_output("display_data", data={"image/png": "cG5n", "text/plain": "figure"}),
@@ -250,23 +250,26 @@ def test_publishing_puts_the_gist_of_a_report_into_the_readme(small):
     (small / "runs" / "many").mkdir(parents=True)
     nbformat.write(report, small / "runs" / "many" / name)
     marks = "<!-- sweep: -->\n", "<!-- end of sweep -->\n"
-    (small / "README.md").write_text("a\n" + "old\n".join(marks))
+    page = small / "docs" / "sweeps.md"
+    page.parent.mkdir()
+    page.write_text("a\n" + "old\n".join(marks))
     sweeps.publish("many")
-    gist = "two runs\n\nof one\n\n![What the sweep found](notebooks/sweep.png)\n\n**so**\n"
-    assert (small / "README.md").read_text() == "a\n" + gist.join(marks)
+    gist = "two runs\n\nof one\n\n![What the sweep found](../notebooks/sweep.png)\n\n**so**\n"
+    assert page.read_text() == "a\n" + gist.join(marks)
     assert (small / "notebooks" / "sweep.png").read_bytes() == b"png"
     committed = nbformat.read(small / "notebooks" / name, as_version=4)
     assert [cell.outputs for cell in committed.cells] == [[output] for output in told]
 
 
 def test_a_report_that_cannot_be_published_leaves_everything(small, report, fault):
-    fault("README without the place for a sweep")
+    fault("page without the place for a sweep")
     notebook = nbformat.read(small / "notebooks" / report, as_version=4)
     figure = nbformat.v4.new_output("display_data", data={"image/png": "cG5n"})
     next(c for c in notebook.cells if "readme" in c.metadata.get("tags", [])).outputs = [figure]
     (small / "runs" / "many").mkdir(parents=True)
     nbformat.write(notebook, small / "runs" / "many" / report)
-    (small / "README.md").write_text("no marks")
+    (small / "docs").mkdir()
+    (small / "docs" / "sweeps.md").write_text("no marks")
     before = {p: p.read_bytes() for p in small.rglob("*") if p.is_file()}
     with pytest.raises(RunError, match="lacks the comments"):
         sweep_report.publish("many")

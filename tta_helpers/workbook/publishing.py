@@ -34,7 +34,7 @@ def publish(name: str) -> None:
     executed = {path: executed_copy(path, folder) for path in lesson_paths()}
     records = records_in(folder)
     readme = place.ROOT / "README.md"
-    text = with_results(readme.read_text(encoding="utf-8"), list(records.values()))
+    text = with_results(readme, list(records.values()))
     figures = [_readme_figure(path, run) for path, run in executed.items()]
     # Whatever can be refused has been: now all is written.
     for figure in filter(None, figures):
@@ -93,9 +93,9 @@ def _readme_figure(path: Path, run: "NotebookNode") -> bytes | None:
     return None
 
 
-def with_results(text: str, records: list[dict[str, Any]]) -> str:
-    """Return README text with the results in their place, and the notebooks' minutes."""
-    text = with_section(text, "results", summary_table(records))
+def with_results(readme: Path, records: list[dict[str, Any]]) -> str:
+    """Return README.md's text with the results in their place, and the notebooks' minutes."""
+    text = with_section(readme, "results", summary_table(records))
     for record in records:
         row = rf"(\(notebooks/{record['notebook']}\.ipynb\) \|[^|\n]*\|)[^|\n]*\|"
         minutes = math.ceil(total_seconds(record) / 60)
@@ -103,19 +103,20 @@ def with_results(text: str, records: list[dict[str, Any]]) -> str:
     return text
 
 
-def with_section(text: str, name: str, section: str) -> str:
-    """Return README text with a section between the two comments that bear its name.
+def with_section(page: Path, name: str, section: str) -> str:
+    """Return a page's text with a section between the two comments that bear its name.
 
     Raises
     ------
     RunError
         If the comments are not there.
     """
-    place = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end of {name} -->)"
-    text, found = re.subn(place, lambda marks: marks[1] + section + marks[2], text, flags=re.S)
+    marks = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end of {name} -->)"
+    text = page.read_text(encoding="utf-8")
+    text, found = re.subn(marks, lambda pair: pair[1] + section + pair[2], text, flags=re.S)
     if not found:
         raise RunError(
-            f"README.md lacks the comments <!-- {name}: … --> and <!-- end of {name} -->, between "
-            "which the numbers belong; put them back."
+            f"{page.name} lacks the comments <!-- {name}: … --> and <!-- end of {name} -->, "
+            "between which this command writes; put them back."
         )
     return text

@@ -113,7 +113,7 @@ def write_report(name: str) -> None:
 
 
 def publish(name: str) -> None:
-    """Put the outputs of a sweep's report into the committed one, and its gist into README.md.
+    """Put the outputs of a sweep's report into the committed one, and its gist into docs/sweeps.md.
 
     The gist is what the cells tagged `readme` show.
 
@@ -124,25 +124,24 @@ def publish(name: str) -> None:
     """
     import nbformat
 
-    path, readme = place.notebooks() / f"{REPORT}.ipynb", place.ROOT / "README.md"
+    path, page = place.notebooks() / f"{REPORT}.ipynb", place.ROOT / "docs" / "sweeps.md"
     run = executed_copy(path, place.ROOT / "runs" / name)
     tagged = [cell for cell in run.cells if "readme" in cell.metadata.get("tags", [])]
     told = [_told(output) for cell in tagged for output in cell.outputs]
-    text = readme.read_text(encoding="utf-8")
-    text = with_section(text, "sweep", "\n\n".join(told) + "\n")
+    text = with_section(page, "sweep", "\n\n".join(told) + "\n")
     # Whatever can be refused has been: now all is written.
     for figure in (figure for cell in tagged for figure in pictures(cell)):
         write_whole(place.notebooks() / "sweep.png", figure)
     write_whole(path, nbformat.writes(run) + "\n")
-    write_whole(readme, text)
+    write_whole(page, text)
 
 
 def _told(output: "NotebookNode") -> str:
-    """Return an output as Markdown; a figure lies beside the committed notebooks."""
+    """Return an output as Markdown in docs/; a figure lies beside the committed notebooks."""
     if output.output_type == "stream":
         return "\n\n".join(output.text.splitlines())
     if "image/png" in output.data:
-        return "![What the sweep found](notebooks/sweep.png)"
+        return "![What the sweep found](../notebooks/sweep.png)"
     return output.data["text/markdown"]
 
 
