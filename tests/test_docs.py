@@ -11,10 +11,15 @@ import sys
 from datetime import date
 from graphlib import CycleError
 
+import keras
+import numpy as np
 import pytest
+import test_views
 from ruamel.yaml import YAML
+from scipy import stats
 
 import tta_helpers
+from tta_helpers import policies, predict_views, tta_model, views
 from tta_helpers.workbook import place
 
 PAGES = [place.ROOT / "README.md", *sorted((place.ROOT / "docs").glob("*.md"))]
@@ -227,6 +232,52 @@ def test_commands_are_found():
         "tta_helpers.workbook.runs",
         "tta_helpers.workbook.sweeps",
     }
+
+
+# ---------------------------------------------------------------- the recipes
+
+
+def recipe(title):
+    """Run the code of a section of docs/contributing.md and return the names that it defines."""
+    text = (place.ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    (code,) = re.findall(rf"^## {title}\n[^#]*?^```python\n(.*?)^```", text, re.S | re.M)
+    names = {"__name__": "recipe"}
+    exec(code, names)
+    return names
+
+
+def test_the_view_of_the_recipe_is_one(linear, photos, tmp_path):
+    gamma = recipe("A view")["Gamma"](2)
+    assert gamma.name == "gamma_2"
+    test_views.test_shape_range_and_determinism(gamma, (9, 14, 3))
+    test_views.test_config_round_trip(gamma)
+    test_views.test_bad_images(gamma)
+    images = (photos / 255).astype("float32")
+    probs = predict_views(linear.model, photos, (views.Identity(), gamma))
+    np.testing.assert_allclose(probs, [linear.probs(images), linear.probs(images**2)], atol=1e-5)
+    path = tmp_path / "with_gamma.keras"
+    tta_model(linear.model, (views.Identity(), gamma)).save(path)
+    found = keras.saving.load_model(path).predict(images, verbose=0)
+    np.testing.assert_allclose(found, probs.mean(axis=0), atol=1e-5)
+
+
+def test_the_policy_of_the_recipe_is_one():
+    power_mean = recipe("A policy")["power_mean"]
+    probs = np.random.default_rng(5).dirichlet(np.ones(4), size=(3, 6))
+    expected = stats.pmean(probs, 3, axis=0)
+    expected /= expected.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(power_mean(probs, 3), expected)
+    np.testing.assert_allclose(power_mean(probs, 1), policies.mean(probs))
+    np.testing.assert_allclose(power_mean(probs, 200), policies.maximum(probs), rtol=0.05)
+    with pytest.raises(ValueError, match="probs"):
+        power_mean(probs[0])
+
+
+def test_the_recipes_name_tests_that_there_are():
+    text = (place.ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    tests = "".join(path.read_text(encoding="utf-8") for path in place.ROOT.glob("tests/test_*.py"))
+    for name in re.findall(r"`(test_\w+)`", text):
+        assert f"def {name}(" in tests, name
 
 
 # ---------------------------------------------------------------- how to cite it
