@@ -53,9 +53,9 @@ def test_a_memory_map_is_read_and_left_alone(linear, photos, tmp_path):
 
 
 def test_logits_pass_through_a_softmax(linear_logits, photos):
-    with pytest.raises(ValueError, match="logits=True"):
+    with pytest.raises(ValueError, match="outputs='logits'"):
         predict_views(linear_logits.model, photos, SET)
-    probs = predict_views(linear_logits.model, photos, SET, logits=True)
+    probs = predict_views(linear_logits.model, photos, SET, outputs="logits")
     expected = np.stack([linear_logits.probs(view / 255) for view in by_numpy(photos)])
     np.testing.assert_allclose(probs, expected, atol=1e-5)
 
@@ -67,7 +67,7 @@ def test_bad_input_names_the_value(linear, photos):
         predict_views(linear.model, photos[:0], SET)
     with pytest.raises(ValueError, match="int64"):
         predict_views(linear.model, photos.astype(int), SET)
-    with pytest.raises(ValueError, match=r"255.*Divide by 255"):
+    with pytest.raises(ValueError, match=r"255.*images / 255"):
         predict_views(linear.model, photos.astype("float32"), SET)
     with pytest.raises(ValueError, match="hold NaN"):
         predict_views(linear.model, np.full(photos.shape, np.nan, "float32"), SET)

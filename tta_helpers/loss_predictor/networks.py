@@ -1,0 +1,69 @@
+"""Loss predictors, untrained."""
+
+from tta_helpers.quiet import keras
+
+
+def compact_predictor(
+    image_shape: tuple[int, int, int] = (32, 32, 3), n_views: int = 12, n_classes: int = 10
+) -> keras.Model:
+    """Return a loss predictor that is small beside a target of six million multiply-adds.
+
+    4x4 patches and a residual convolution; the mean and the mean square of both levels show texture
+    and noise, a coarse map of the second shows what lies where. Which view suits an image depends
+    on its class too, so the network also guesses the class (layer "classes") and scores the views
+    for every class: the scores are the expectation over its guess. `fit_predictor` teaches it both.
+
+    Images are on the scale 0 to 255, (n, h, w, 3); the outputs are scores, (n, views), lower is
+    better. Rescaling the images would take as long as the first convolution: batch normalisation
+    after it sees to the scale instead.
+    """
+    layers = keras.layers
+    inputs = keras.Input(image_shape)
+    x = layers.Conv2D(24, 4, strides=4, use_bias=False)(inputs)
+    x = layers.Activation("swish")(layers.BatchNormalization(momentum=0.9)(x))
+    y = layers.Add()([x, layers.Conv2D(24, 3, padding="same")(x)])
+    y = layers.Activation("swish")(y)
+    levels = (x, y, layers.Multiply()([x, x]), layers.Multiply()([y, y]))
+    features = [layers.GlobalAveragePooling2D()(level) for level in levels]
+    features.append(layers.Flatten()(layers.AveragePooling2D(2)(y)))
+    z = layers.Dropout(0.1)(layers.Concatenate()(features))
+    z = layers.Dense(64, activation="swish")(z)
+    classes = layers.Dense(n_classes, activation="softmax", name="classes")(z)
+    by_class = layers.Reshape((n_classes, n_views))(layers.Dense(n_classes * n_views)(z))
+    scores = layers.Dot(axes=1, name="scores")([classes, by_class])
+    return keras.Model(inputs, scores, name="compact_predictor")
+
+
+def efficientnet_predictor(
+    image_shape: tuple[int, int, int] = (32, 32, 3), n_views: int = 12
+) -> keras.Model:
+    """Return the paper's loss predictor: EfficientNet-B0 with features of several levels.
+
+    Section 3.3. The outputs of four blocks are pooled, each passes a dense layer of its own width,
+    and in training each of the four is dropped for a whole image with probability 0.2; joined to
+    the head's 1280 features they make 1616, of which 0.3 are dropped. Images are on the scale 0 to
+    255, of at least 32 x 32 pixels; the outputs are scores, (n, views), lower is better.
+    """
+    layers = keras.layers
+    inputs = keras.Input(image_shape)
+    body = keras.applications.EfficientNetB0(include_top=False, weights=None, input_tensor=inputs)
+    taps = []
+    for name in ("block2b_add", "block3b_add", "block4c_add", "block6d_add"):
+        tap = layers.GlobalAveragePooling2D()(body.get_layer(name).output)
+        tap = layers.Dense(tap.shape[-1], activation="swish")(tap)
+        taps.append(layers.Dropout(0.2, noise_shape=(None, 1))(tap))
+    taps.append(layers.GlobalAveragePooling2D()(body.output))
+    x = layers.Dropout(0.3)(layers.Concatenate()(taps))
+    scores = layers.Dense(n_views, name="scores")(x)
+    return keras.Model(inputs, scores, name="efficientnet_predictor")
+
+
+def new_predictor(
+    name: str, image_shape: tuple[int, int, int], n_views: int, n_classes: int
+) -> keras.Model:
+    """Return an untrained loss predictor: "compact" or "efficientnet"."""
+    if name == "compact":
+        return compact_predictor(image_shape, n_views, n_classes)
+    if name == "efficientnet":
+        return efficientnet_predictor(image_shape, n_views)
+    raise ValueError(f"predictor is {name!r}; use 'compact' or 'efficientnet'.")
