@@ -27,8 +27,20 @@ import pytest
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from tta_helpers.workbook import class_folders, data
-from tta_helpers.workbook.data import DataError, load_dataset, train_validation_split
+from tta_helpers.workbook import sample
+from tta_helpers.workbook.data import (
+    DataError,
+    Dataset,
+    cache,
+    class_folders,
+    decoding,
+    download,
+    load_dataset,
+    memory,
+    train_validation_split,
+)
+from tta_helpers.workbook.data.dataset import ARRAYS
+from tta_helpers.workbook.data.official import OFFICIAL, Official
 
 REAL, REAL_CACHE = os.environ.get("CIFAR10_DIR"), os.environ.get("TTA_CACHE")
 URLOPEN = urllib.request.urlopen
@@ -51,8 +63,8 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.delenv("CIFAR10_DIR", raising=False)
     monkeypatch.setenv("TTA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(data.urllib.request, "urlopen", offline)
-    monkeypatch.setattr(data.sample, "make_sample", small_sample)
+    monkeypatch.setattr(download.urllib.request, "urlopen", offline)
+    monkeypatch.setattr(sample, "make_sample", small_sample)
 
 
 def small_sample(n_train=30, n_test=10, progress=None):
@@ -790,10 +802,10 @@ def test_what_no_memory_holds_is_refused_before_decoding(
     monkeypatch, folder, batches, archive, tmp_path, size, fault
 ):
     fault("image_size that no memory holds", 5)
-    monkeypatch.setattr(class_folders, "available_memory", lambda: 100 * 2**20)
+    monkeypatch.setattr(memory, "available_memory", lambda: 100 * 2**20)
     monkeypatch.setattr(class_folders, "decode_image", lambda *_: pytest.fail("decoded"))
-    monkeypatch.setattr(data, "to_pixels", lambda *_: pytest.fail("resized"))
-    monkeypatch.setattr(data.sample, "make_sample", lambda *_, **__: pytest.fail("drawn"))
+    monkeypatch.setattr(decoding, "to_pixels", lambda *_: pytest.fail("resized"))
+    monkeypatch.setattr(sample, "make_sample", lambda *_, **__: pytest.fail("drawn"))
     shutil.copy(archive, in_keras_cache(tmp_path))
     # The largest squares of three bytes a pixel: 12, 40, 60,000 and 22,000 of them in 100 MiB.
     cases = {"12": (folder, 1706), "40": (batches, 934), "60,000": ("cifar10", 24)}
@@ -810,30 +822,28 @@ def test_what_no_memory_holds_is_refused_before_decoding(
 
 def test_the_memory_is_what_linux_says(monkeypatch, tmp_path):
     paths = [tmp_path / name for name in ("meminfo", "memory.max", "memory.limit_in_bytes")]
-    files = [
-        (str(p), *rest) for p, (_, *rest) in zip(paths, class_folders.MEMORY_FILES, strict=True)
-    ]
-    monkeypatch.setattr(class_folders, "MEMORY_FILES", files)
+    files = [(str(p), *rest) for p, (_, *rest) in zip(paths, memory.MEMORY_FILES, strict=True)]
+    monkeypatch.setattr(memory, "MEMORY_FILES", files)
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert class_folders.available_memory() == whole
+    assert memory.available_memory() == whole
     paths[0].write_text("MemTotal: 900 kB\nMemAvailable:      300 kB\nBuffers: 5 kB\n")
     paths[1].write_text("max\n")
-    assert class_folders.available_memory() == 300 * 1024
+    assert memory.available_memory() == 300 * 1024
     paths[1].write_text("200000\n")
-    assert class_folders.available_memory() == 200_000
+    assert memory.available_memory() == 200_000
     paths[2].write_text("9223372036854771712\n")  # no limit
-    assert class_folders.available_memory() == 200_000
-    monkeypatch.setattr(class_folders, "MEMORY_FILES", ())
+    assert memory.available_memory() == 200_000
+    monkeypatch.setattr(memory, "MEMORY_FILES", ())
     monkeypatch.delattr(os, "sysconf")
-    assert class_folders.available_memory() is None
-    class_folders.check_room(10**9, (10**6, 10**6))
+    assert memory.available_memory() is None
+    memory.check_room(10**9, (10**6, 10**6))
 
 
 def test_a_full_memory_is_no_damage_to_be_skipped(monkeypatch, folder):
     def full(image, form):
         raise MemoryError("Unable to allocate")
 
-    monkeypatch.setattr(class_folders, "to_pixels", full)
+    monkeypatch.setattr(decoding, "to_pixels", full)
     with pytest.raises(DataError, match=r"do not fit in memory \(Unable to allocate\): choose"):
         load_dataset(source=folder, skip_damaged=True)
 
@@ -1069,7 +1079,7 @@ def archive(monkeypatch, batches, tmp_path):
     with tarfile.open(path, "w:gz") as tar:
         tar.add(batches, batches.name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(data.OFFICIAL, "cifar10", data.OFFICIAL["cifar10"]._replace(sha256=digest))
+    monkeypatch.setitem(OFFICIAL, "cifar10", OFFICIAL["cifar10"]._replace(sha256=digest))
     return path
 
 
@@ -1087,7 +1097,7 @@ def online(monkeypatch, answer):
             return io.BytesIO()
         return answer(request, timeout)
 
-    monkeypatch.setattr(data.urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(download.urllib.request, "urlopen", urlopen)
 
 
 def answer_of(content):
@@ -1168,7 +1178,7 @@ def test_a_download_without_end_is_cut(monkeypatch, archive, fault):
             return b"x" * n
 
     endless = Endless()
-    monkeypatch.setattr(data, "MOST_MEBIBYTES", 3)
+    monkeypatch.setattr(download, "MOST_MEBIBYTES", 3)
     online(monkeypatch, lambda *_: endless)
     assert "(what came is not the archive" in load_dataset().provenance
     assert endless.n_read == 3 * 2**20
@@ -1216,8 +1226,8 @@ def stalling(monkeypatch):
         thread = Thread(target=server.serve_forever, args=[0.05])
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/archive"
-        monkeypatch.setattr(data._Official, "url", url)
-        monkeypatch.setattr(data.urllib.request, "urlopen", URLOPEN)
+        monkeypatch.setattr(Official, "url", url)
+        monkeypatch.setattr(download.urllib.request, "urlopen", URLOPEN)
         monkeypatch.setenv("no_proxy", "*")
         yield
         server.over.set()
@@ -1251,7 +1261,7 @@ def test_the_loader_starts_without_a_backend():
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_archives_are_those_of_keras(name):
     source = (Path(keras.__file__).parent / "src" / "datasets" / f"{name}.py").read_text()
-    official = data.OFFICIAL[name]
+    official = OFFICIAL[name]
     for part in (official.url, official.sha256, f'"{official.folder}-target"'):
         assert part in source
 
@@ -1265,7 +1275,7 @@ def test_second_load_decodes_nothing_and_maps_read_only(monkeypatch, folder):
     second = load_dataset(source=folder)
     assert second.fingerprint == first.fingerprint
     assert isinstance(second.train_images, np.memmap)
-    for array in (getattr(second, name) for name in data.ARRAYS):
+    for array in (getattr(second, name) for name in ARRAYS):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
@@ -1297,7 +1307,7 @@ def test_a_changed_file_is_seen_when_its_size_and_time_are_put_back(folder):
 
 def test_what_was_decoded_otherwise_is_left_and_not_taken(monkeypatch, folder, tmp_path):
     load_dataset(source=folder)
-    monkeypatch.setattr(data, "CACHE_FORMAT", data.CACHE_FORMAT + 1)
+    monkeypatch.setattr(cache, "CACHE_FORMAT", cache.CACHE_FORMAT + 1)
     load_dataset(source=folder)
     assert len(caches(tmp_path)) == 2
     for options in ({"keep_aspect_ratio": True}, {"keep_aspect_ratio": "pad"}, {}):
@@ -1396,7 +1406,7 @@ def test_two_at_once_leave_one_whole_cache(monkeypatch, tmp_path):
         barrier.wait(timeout=10)  # both are decoding: neither has found a cache
         return small_sample()
 
-    monkeypatch.setattr(data.sample, "make_sample", together)
+    monkeypatch.setattr(sample, "make_sample", together)
     with ThreadPoolExecutor(2) as threads:
         one, two = threads.map(load_dataset, ["sample", "sample"])
     np.testing.assert_array_equal(one.train_images, two.train_images)
@@ -1411,7 +1421,7 @@ def test_a_write_that_fails_leaves_nothing(monkeypatch, tmp_path):
             raise OSError(28, "No space left on device")
         save(path, array)
 
-    monkeypatch.setattr(data.np, "save", fill_the_disk)
+    monkeypatch.setattr(cache.np, "save", fill_the_disk)
     with pytest.raises(DataError, match=r"No space left.*TTA_CACHE"):
         load_dataset("sample")
     assert caches(tmp_path) == []
@@ -1649,7 +1659,7 @@ def hand_made(train, test, seed=0):
         )
         arrays += [images, np.random.default_rng(seed).permutation(labels)]
     names = tuple(f"class {i}" for i in range(len(train)))
-    return data.Dataset("made", *arrays, names, "made", "Made by hand.", "f00d")
+    return Dataset("made", *arrays, names, "made", "Made by hand.", "f00d")
 
 
 def rows_of(images):

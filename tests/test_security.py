@@ -12,8 +12,9 @@ import keras
 import numpy as np
 import pytest
 
-from tta_helpers.workbook import corruptions, data, networks
+from tta_helpers.workbook import corruptions, networks
 from tta_helpers.workbook.data import DataError, load_dataset
+from tta_helpers.workbook.data.official import OFFICIAL
 
 
 class Harmful:
@@ -58,7 +59,7 @@ def test_an_archive_that_leaves_its_folder_is_refused(tmp_path, monkeypatch, kin
         entry.size = 0 if kind == "link" else 4
         tar.addfile(entry, io.BytesIO(b"evil"))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(data.OFFICIAL, "cifar10", data.OFFICIAL["cifar10"]._replace(sha256=digest))
+    monkeypatch.setitem(OFFICIAL, "cifar10", OFFICIAL["cifar10"]._replace(sha256=digest))
     with pytest.raises(DataError):
         load_dataset("cifar10")
     assert not target.exists()

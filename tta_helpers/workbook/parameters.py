@@ -33,7 +33,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from tta_helpers.workbook import place
-from tta_helpers.workbook.class_folders import some
+from tta_helpers.workbook.data import some
 from tta_helpers.workbook.place import RunError
 
 DEEPEST = 20  # lists in lists in a YAML file

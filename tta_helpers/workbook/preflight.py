@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tta_helpers.workbook.class_folders import available_memory
-from tta_helpers.workbook.data import Dataset
+from tta_helpers.workbook.data import Dataset, available_memory
 from tta_helpers.workbook.place import RunError
 
 SMALLEST = 8  # pixels a side: the lessons' network halves images three times

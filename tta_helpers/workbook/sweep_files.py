@@ -10,9 +10,8 @@ from typing import Any
 
 from tta_helpers.workbook import place
 from tta_helpers.workbook.chain import Step, plan
-from tta_helpers.workbook.class_folders import some
 from tta_helpers.workbook.command import settled
-from tta_helpers.workbook.data import Dataset, load_dataset
+from tta_helpers.workbook.data import Dataset, load_dataset, some
 from tta_helpers.workbook.parameters import checked_for, inspected, load_tier, read_yaml
 from tta_helpers.workbook.place import RunError, lesson_paths
 from tta_helpers.workbook.preflight import check_data
