@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from tta_helpers.workbook import sample
 from tta_helpers.workbook.networks import baseline_cnn
 from tta_helpers.workbook.sample import CLASS_NAMES, make_sample
+from tta_helpers.workbook.sample.pictures import SUBJECTS
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_headings_are_even_in_every_class(monkeypatch):
         counts[label, int(heads_right)] += 1
 
     for label, name in enumerate(CLASS_NAMES):
-        subject = sample.SUBJECTS[name]._replace(draw=partial(note, label=label))
-        monkeypatch.setitem(sample.SUBJECTS, name, subject)
+        subject = SUBJECTS[name]._replace(draw=partial(note, label=label))
+        monkeypatch.setitem(SUBJECTS, name, subject)
     make_sample(n_train=2000, n_test=1)
     assert counts.sum() == 2001
     assert stats.binomtest(int(counts[:, 0].sum()), int(counts.sum())).pvalue > 0.01

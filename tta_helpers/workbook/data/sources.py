@@ -151,7 +151,8 @@ def _from_sample() -> Origin:
 
     # The images follow from the code that draws them (and its default seed), so the code's hash
     # stands for their content.
-    code = Path(sample.__file__).read_bytes()
+    files = sorted(Path(sample.__file__).parent.glob("*.py"))
+    code = b"".join(path.read_bytes() for path in files)
     return Origin("sample", [hashlib.sha256(code).hexdigest(), *SAMPLE_SIZES], decode)
 
 
