@@ -207,11 +207,11 @@ def _line(name: str, value: Any) -> str:
         own = vars(value).get("__init__")
         call = _parameters(own) if inspect.isfunction(own) else ""
         return f"- `{name}{call}`: {first_sentence(inspect.getdoc(value))}"
-    if callable(value):
+    if inspect.isfunction(inspect.unwrap(value)):
         return f"- `{name}{_parameters(value)}`: {first_sentence(inspect.getdoc(value))}"
     if isinstance(value, tuple):
         return f"- `{name}`: {', '.join(str(getattr(one, 'name', one)) for one in value)}"
-    return f"- `{name}`: {value!r}"
+    return f"- `{name}`: `{re.sub(r'(collections[.]abc|typing)[.]', '', repr(value))}`"
 
 
 def _parameters(function: Any) -> str:

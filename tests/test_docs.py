@@ -21,8 +21,14 @@ from scipy import stats
 import tta_helpers
 from tta_helpers import policies, predict_views, tta_model, views
 from tta_helpers.workbook import place
+from tta_helpers.workbook.data import DataError, sources
+from tta_helpers.workbook.data.cache import load_through_cache
+from tta_helpers.workbook.data.decoding import make_form
 
-PAGES = [place.ROOT / "README.md", *sorted((place.ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(place.ROOT / folder / "README.md" for folder in ("", "data")),
+    *sorted((place.ROOT / "docs").glob("*.md")),
+]
 MAKEFILE = (place.ROOT / "Makefile").read_text(encoding="utf-8")
 TAKE_AWAY_NEEDS = {"keras", "matplotlib", "numpy", "scipy", "sklearn", "threadpoolctl", "tqdm"}
 
@@ -180,20 +186,20 @@ def code_of(page):
     return re.sub(r"(?m)(^|\s)#.*", "", shown)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_every_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_every_file_that_is_named_is_there(page):
     folders = "tta_helpers|tests|notebooks|benchmarks|docs|sweeps"
     for target in re.findall(rf"(?<![\w/.])(?:{folders})/[\w/.-]*", code_of(page)):
         assert (place.ROOT / target.rstrip(".")).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_make_has_every_target_that_is_named(page):
     for target in re.findall(r"(?m)(?:^|[\s`])make ([a-z][a-z-]*)", code_of(page)):
         assert re.search(rf"^{target}:", MAKEFILE, re.M), target
@@ -237,11 +243,11 @@ def test_commands_are_found():
 # ---------------------------------------------------------------- the recipes
 
 
-def recipe(title):
-    """Run the code of a section of docs/contributing.md and return the names that it defines."""
+def recipe(title, **around):
+    """Run the first code of a section of docs/contributing.md and return the names it defines."""
     text = (place.ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
     (code,) = re.findall(rf"^## {title}\n[^#]*?^```python\n(.*?)^```", text, re.S | re.M)
-    names = {"__name__": "recipe"}
+    names = {**around, "__name__": "recipe"}
     exec(code, names)
     return names
 
@@ -271,6 +277,28 @@ def test_the_policy_of_the_recipe_is_one():
     np.testing.assert_allclose(power_mean(probs, 200), policies.maximum(probs), rtol=0.05)
     with pytest.raises(ValueError, match="probs"):
         power_mean(probs[0])
+
+
+def test_the_data_source_of_the_recipe_is_one(tmp_path):
+    from_arrays = recipe("A data source", **vars(sources))["_from_arrays"]
+    pictures = np.random.default_rng(6).integers(0, 256, (8, 4, 5, 3), dtype=np.uint8)
+    content = {"train_images": pictures[:6], "train_labels": np.arange(6) % 2}
+    content |= {"test_images": pictures[6:], "test_labels": np.arange(2)}
+    file = tmp_path / "mine" / "arrays.npz"
+    file.parent.mkdir()
+    form = make_form(None, False, "rgb", False)
+
+    def load(**changes):
+        np.savez(file, **content, **changes)
+        return load_through_cache(from_arrays(file), "a test", form, tmp_path / "cache")
+
+    with pytest.raises(DataError, match=r"arrays\.npz lacks class_names: save them too"):
+        load()
+    dataset = load(class_names=["left", "right"])
+    for name, expected in content.items():
+        np.testing.assert_array_equal(getattr(dataset, name), expected)
+    assert dataset.class_names == ("left", "right")
+    assert dataset.provenance == "one file of arrays, 6 training and 2 test images: a test."
 
 
 def test_the_recipes_name_tests_that_there_are():
