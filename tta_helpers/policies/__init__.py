@@ -4,6 +4,9 @@ A policy takes `probs`, shape (views, images, classes), and returns (images, cla
 to one. None of them calls a model. `weights` holds one non-negative number a view; it is normalised
 to sum to one, and leaving it out weighs all views alike.
 
+`mean` and `geometric_mean` also take one probability a label ("sigmoid"), maps, and `mean` any
+numbers ("raw"), such as a regression: see `outputs`. All others are for one class an image.
+
 A policy that picks views image by image has two steps: a rule makes a `choice`, shape (images, k),
 the numbers of the views that each image gets, and `chosen` averages those. A policy that learns has
 two steps as well: `fit_weights`, `greedy_search` and `fit_temperature` look at validation images.

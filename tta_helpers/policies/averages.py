@@ -1,31 +1,65 @@
 """Averages over views: each turns the predictions of all views into one an image."""
 
 import numpy as np
+from scipy import special
 
-from tta_helpers.policies.arrays import SMALLEST, checked_probs, normalised_weights, softmax
+from tta_helpers.policies.arrays import (
+    SMALLEST,
+    checked_probs,
+    checked_values,
+    normalised_weights,
+    softmax,
+    weighted_mean,
+)
 
 
-def mean(probs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def mean(
+    probs: np.ndarray, weights: np.ndarray | None = None, *, outputs: str = "softmax"
+) -> np.ndarray:
     """Average the probabilities over the views (soft voting).
 
     This is what the VGG paper does with an image and its mirror (Simonyan and Zisserman 2015,
     section 3.2).
+
+    Parameters
+    ----------
+    probs
+        Shape (views, images, classes), or of any kind of outputs that is said, maps included: where
+        a view does not show a pixel, the others are averaged.
+    weights
+        One non-negative number a view.
+    outputs
+        "softmax", "sigmoid" (one probability a label) or "raw" (any numbers).
     """
-    probs = checked_probs(probs)
-    return np.tensordot(normalised_weights(weights, len(probs)), probs, axes=1)
+    probs = checked_values(probs, outputs)
+    return weighted_mean(probs, normalised_weights(weights, len(probs)))
 
 
-def geometric_mean(probs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def geometric_mean(
+    probs: np.ndarray, weights: np.ndarray | None = None, *, outputs: str = "softmax"
+) -> np.ndarray:
     """Multiply the probabilities over the views and take the root, then normalise each row.
 
     The same as averaging logits: a softmax's logits are its log-probabilities plus a constant that
     the final normalisation removes. It is computed with logarithms, where products of many small
     probabilities cannot underflow. A probability of exactly zero counts as the smallest positive
     float32, so that one view cannot rule a class out for ever.
+
+    Parameters
+    ----------
+    probs, weights
+        As `mean`'s.
+    outputs
+        "softmax", or "sigmoid": there each label is normalised with its own complement.
     """
-    probs = checked_probs(probs)
+    if outputs == "raw":
+        raise ValueError("outputs is 'raw'; numbers that are no probabilities have no logits.")
+    probs = checked_values(probs, outputs)
     logs = np.log(np.maximum(probs, SMALLEST))
-    return softmax(np.tensordot(normalised_weights(weights, len(probs)), logs, axes=1))
+    if outputs == "sigmoid":
+        logs = logs - np.log(np.maximum(1 - probs, SMALLEST))
+    average = weighted_mean(logs, normalised_weights(weights, len(probs)))
+    return special.expit(average) if outputs == "sigmoid" else softmax(average)
 
 
 def vote(probs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
