@@ -10,6 +10,11 @@ from PIL import Image
 from scipy import ndimage, stats
 
 from tta_helpers.workbook import corruptions as c
+from tta_helpers.workbook.corruptions.blur import defocus_kernel, glass_blur
+from tta_helpers.workbook.corruptions.digital import elastic_transform
+from tta_helpers.workbook.corruptions.randomness import plasma
+from tta_helpers.workbook.corruptions.resampling import smear
+from tta_helpers.workbook.corruptions.weather import snow
 from tta_helpers.workbook.data import DataError
 from tta_helpers.workbook.sample import make_sample
 
@@ -239,7 +244,7 @@ def test_gaussian_blur_equals_scipy(severity, sigma):
 
 @pytest.mark.parametrize("radius", [0.3, 1, 1.5, 2.7])
 def test_defocus_kernel_is_a_symmetric_share(radius):
-    kernel = c.defocus_kernel(radius, 0.5)
+    kernel = defocus_kernel(radius, 0.5)
     assert kernel.sum() == pytest.approx(1)
     for twin in (kernel.T, kernel[::-1], kernel[:, ::-1]):
         np.testing.assert_allclose(kernel, twin)
@@ -249,17 +254,17 @@ def test_defocus_kernels_by_hand():
     # A disk of less than a pixel leaves the 3x3 Gaussian itself.
     side = np.exp(-1 / (2 * 0.4**2))
     expected = np.outer([side, 1, side], [side, 1, side]) / (1 + 2 * side) ** 2
-    np.testing.assert_allclose(c.defocus_kernel(0.3, 0.4), expected)
+    np.testing.assert_allclose(defocus_kernel(0.3, 0.4), expected)
     # Too narrow a Gaussian leaves the disk: five pixels at radius 1, nine at 1.5.
     plus = np.pad([[0, 1, 0], [1, 1, 1], [0, 1, 0]], 1) / 5
-    np.testing.assert_allclose(c.defocus_kernel(1, 0.1), plus, atol=1e-6)
-    np.testing.assert_allclose(c.defocus_kernel(1.5, 0.1), np.pad(np.ones((3, 3)), 1) / 9)
+    np.testing.assert_allclose(defocus_kernel(1, 0.1), plus, atol=1e-6)
+    np.testing.assert_allclose(defocus_kernel(1.5, 0.1), np.pad(np.ones((3, 3)), 1) / 9)
 
 
 def test_defocus_blur_spreads_over_its_kernel():
     images = noise()
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
-    kernel = c.defocus_kernel(1, 0.2)
+    kernel = defocus_kernel(1, 0.2)
     windows = [padded[:, i : i + 32, j : j + 32] * kernel[i, j] for i, j in np.ndindex(5, 5)]
     result = c.corrupt(images, "defocus_blur", 4)
     np.testing.assert_allclose(result, np.sum(windows, axis=0), atol=1e-6)
@@ -269,7 +274,7 @@ def test_defocus_blur_spreads_over_its_kernel():
 def test_glass_blur_moves_pixels_by_one_a_time(severity, times):
     """Sigma 0.05 leaves values alone, so that each names the pixel it comes from."""
     numbered = np.arange(1024).reshape(1, 32, 32, 1).repeat(3, -1)
-    moved = np.rint(c.glass_blur(numbered / 1023, streams(1), 0.05, 1, times) * 1023).astype(int)
+    moved = np.rint(glass_blur(numbered / 1023, streams(1), 0.05, 1, times) * 1023).astype(int)
     row, column = np.divmod(moved[0, :, :, 0], 32)
     steps = np.stack([row, column]) - np.indices((32, 32))
     assert steps.min() == -times
@@ -291,7 +296,7 @@ def test_glass_blur_equals_a_loop_over_pixels():
                     down, right = steps[row, column]
                     image[row, column] = image[row + down, column + right]
         expected.append(ndimage.gaussian_filter(image, (0.4, 0.4, 0), mode="nearest"))
-    np.testing.assert_allclose(c.glass_blur(images, streams(2), 0.4, 1, 2), expected, atol=1e-6)
+    np.testing.assert_allclose(glass_blur(images, streams(2), 0.4, 1, 2), expected, atol=1e-6)
 
 
 def test_glass_blur_keeps_range_and_mean(photos):
@@ -310,7 +315,7 @@ def spot():
 
 @pytest.mark.parametrize("degrees", [0, 30, -45, 90, -135, 200])
 def test_smear_draws_a_one_sided_line_at_the_angle(degrees):
-    line = c.smear(spot(), np.array([degrees]), 6, 3)[0, ..., 0]
+    line = smear(spot(), np.array([degrees]), 6, 3)[0, ..., 0]
     y, x = np.nonzero(line)
     # The sources lie in the direction of the angle, so the spot is drawn out the other way.
     back = np.radians(degrees + 180)
@@ -364,7 +369,7 @@ def test_snow_without_flakes_mixes_in_a_brightened_grey_copy():
     images = noise()
     grey = images @ [0.299, 0.587, 0.114]
     white = np.maximum(images, grey[..., None] * 1.5 + 0.5)
-    result = c.snow(images, streams(2), -9, 0.1, 1, 0.6, 8, 3, 0.8)
+    result = snow(images, streams(2), -9, 0.1, 1, 0.6, 8, 3, 0.8)
     np.testing.assert_allclose(result, 0.8 * images + 0.2 * white, atol=1e-6)
 
 
@@ -428,12 +433,12 @@ def test_plasma_equals_a_loop_over_points():
             refine(half, [(-1, 0), (1, 0), (0, -1), (0, 1)], start)
         wibble /= 1.75
     expected = (field - field.min()) / (field.max() - field.min())
-    result = c.plasma(streams(1), 20, 30, 1.75)
+    result = plasma(streams(1), 20, 30, 1.75)
     np.testing.assert_allclose(result[0], expected[:20, :30], atol=1e-5)
 
 
 def test_plasma_is_smoother_with_more_decay_and_joins_its_edges():
-    smooth, rough = (c.plasma(streams(50), 32, 32, decay) for decay in (3, 1.2))
+    smooth, rough = (plasma(streams(50), 32, 32, decay) for decay in (3, 1.2))
     steps = [np.abs(np.diff(field, axis=1)).mean() for field in (smooth, rough)]
     assert 3 * steps[0] < steps[1]
     seam = np.abs(smooth[:, 0] - smooth[:, -1]).mean()
@@ -500,7 +505,7 @@ def test_elastic_transform_moves_its_three_points_where_drawn():
     """The map's fixed triangle, against three corners that move by a known amount."""
     x, y = (np.indices((32, 32))[axis][None, :, :, None] / 31 for axis in (1, 0))
     image = np.concatenate([y, x, x], axis=-1)
-    result = c.elastic_transform(image, streams(1), 0, 0, 0.08)[0]
+    result = elastic_transform(image, streams(1), 0, 0, 0.08)[0]
     offsets = (2 * np.random.default_rng((5, 0)).random((3, 2), np.float32) - 1) * 0.08 * 32
     for corner, offset in zip([(26, 26), (26, 6), (6, 6)], offsets, strict=True):
         arrived = (corner + offset)[:, None]
@@ -513,7 +518,7 @@ def test_elastic_transform_warps_by_a_smooth_field():
     """Without the affine part: channels that hold their own coordinates show the displacement."""
     rows, columns = np.indices((32, 32))[:, None, :, :, None]
     image = np.concatenate([rows, columns, columns], axis=-1) / 31
-    result = c.elastic_transform(image, streams(1), 0.1, 0.04, 0)[0, ..., :2] * 31
+    result = elastic_transform(image, streams(1), 0.1, 0.04, 0)[0, ..., :2] * 31
     stream = np.random.default_rng((5, 0))
     stream.random((3, 2), np.float32)  # the affine part's, unused at jitter 0
     field = 2 * stream.random((32, 32, 2), np.float32) - 1
