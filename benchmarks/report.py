@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.timing import Entry
+from tta_helpers.workbook.environment import environment_line
 from tta_helpers.workbook.place import ROOT, write_whole
 from tta_helpers.workbook.publishing import with_section
-from tta_helpers.workbook.records import environment_line
 
 RESULTS = ROOT / "benchmarks" / "results"
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tta_helpers.progress import progress
-from tta_helpers.workbook.records import environment
+from tta_helpers.workbook.environment import environment
 
 Ways = Mapping[str, Callable[[], Any]]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import small_workbook as tiny
 
-from tta_helpers.workbook import chain, place, preflight, publishing, records, runs
+from tta_helpers.workbook import chain, environment, place, preflight, publishing, records, runs
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.corruptions import SEEN
 from tta_helpers.workbook.data import DataError, Dataset
@@ -36,7 +36,7 @@ def key(**given):
 def test_a_key_holds_versions_backend_and_python(small, monkeypatch):
     keys = {key()}
     for package in ("keras", "numpy", "scipy", "scikit-learn", "pillow"):
-        found = dict(records.versions())
+        found = dict(environment.versions())
         with monkeypatch.context() as patch:
             patch.setattr(chain, "versions", lambda p=package, f=found: {**f, p: "0.0"})
             keys.add(key())
@@ -44,8 +44,8 @@ def test_a_key_holds_versions_backend_and_python(small, monkeypatch):
         patch.setattr(chain.platform, "python_version", lambda: "3.99.0")
         keys.add(key())
     assert len(keys) == 7
-    assert set(records.versions()) == {
-        "keras", "numpy", "scipy", "scikit-learn", "pillow", records.backend()
+    assert set(environment.versions()) == {
+        "keras", "numpy", "scipy", "scikit-learn", "pillow", environment.backend()
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import small_workbook as tiny
 
-from tta_helpers.workbook import kernels, place, records, runs
+from tta_helpers.workbook import environment, kernels, place, runs
 from tta_helpers.workbook.kernels import Limits
 from tta_helpers.workbook.place import RunError
 
@@ -78,7 +78,7 @@ def test_keras_has_its_own_defaults_in_a_lesson(tmp_path, monkeypatch, fault):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     users = {"floatx": "float16", "epsilon": 1e-3, "image_data_format": "channels_first"}
     (tmp_path / "keras.json").write_text(json.dumps(users))
-    assert records.changed_settings() == [f"{k}={v} in keras.json" for k, v in users.items()]
+    assert environment.changed_settings() == [f"{k}={v} in keras.json" for k, v in users.items()]
     keras.config.set_floatx("float16")
     keras.config.set_epsilon(1e-3)
     keras.config.set_image_data_format("channels_first")
@@ -104,9 +104,9 @@ def test_a_keras_json_that_keras_refuses_is_named(tmp_path, monkeypatch, name, v
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "keras.json").write_text(json.dumps({name: value}))
     with pytest.raises(RunError, match=rf"keras\.json sets {name} to .*correct the file"):
-        records.changed_settings()
+        environment.changed_settings()
     (tmp_path / "keras.json").write_text("[no JSON")  # Keras passes over it
-    assert records.changed_settings() == []
+    assert environment.changed_settings() == []
 
 
 def test_a_lesson_checks_its_parameters_too():
@@ -119,12 +119,12 @@ def test_a_backend_that_is_not_there_is_named(monkeypatch, fault):
     fault("KERAS_BACKEND: unknown, not installed", 2)
     monkeypatch.setenv("KERAS_BACKEND", "tensorfow")
     with pytest.raises(RunError, match=r"no backend 'tensorfow'.*one of tensorflow, jax, torch"):
-        records.backend()
+        environment.backend()
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     monkeypatch.delitem(sys.modules, "keras")
-    monkeypatch.setattr(records.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RunError, match="backend 'torch' is not installed"):
-        records.backend()
+        environment.backend()
 
 
 def test_a_kernel_of_another_package_or_interpreter_stops(monkeypatch, fault):

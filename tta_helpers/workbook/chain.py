@@ -10,10 +10,10 @@ from typing import Any
 
 from tta_helpers.workbook.data import file_sha256
 from tta_helpers.workbook.digests import content_digest, digest, package_digest
+from tta_helpers.workbook.environment import backend, versions
 from tta_helpers.workbook.kernels import FINGERPRINT, USUAL, Limits, execute
 from tta_helpers.workbook.parameters import checked_for, declared_parameters, inspected
 from tta_helpers.workbook.place import RunError, write_whole
-from tta_helpers.workbook.records import backend, versions
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tta_helpers.workbook.data import DataError
+from tta_helpers.workbook.environment import changed_settings
 from tta_helpers.workbook.kernels import USUAL, Limits, set_aside
 from tta_helpers.workbook.place import RunError
-from tta_helpers.workbook.records import changed_settings
 
 FOLDERS = ("CIFAR10_DIR", "TTA_CACHE", "KERAS_HOME")
 """Environment variables that name folders; a sweep's workers elsewhere get them from here."""

@@ -22,6 +22,7 @@ from tta_helpers.workbook.command import (
 )
 from tta_helpers.workbook.data import load_dataset
 from tta_helpers.workbook.digests import package_digest
+from tta_helpers.workbook.environment import backend, begin, environment_line
 from tta_helpers.workbook.kernels import USUAL, Limits
 from tta_helpers.workbook.parameters import checked_for, load_tier, parse_yaml
 from tta_helpers.workbook.place import (
@@ -35,11 +36,8 @@ from tta_helpers.workbook.place import (
 from tta_helpers.workbook.preflight import check_data, check_disk
 from tta_helpers.workbook.records import (
     Record,
-    backend,
-    begin,
     committed_path,
     committed_records,
-    environment_line,
     keep,
     kept,
     read_record,

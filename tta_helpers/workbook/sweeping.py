@@ -18,10 +18,10 @@ from tta_helpers.workbook.chain import all_up_to_date, run_steps, span
 from tta_helpers.workbook.clusters import Cluster, WorkerWatch, no_worker
 from tta_helpers.workbook.command import FOLDERS, tell_set_aside
 from tta_helpers.workbook.digests import package_digest
+from tta_helpers.workbook.environment import backend
 from tta_helpers.workbook.kernels import USUAL, Limits
 from tta_helpers.workbook.place import RunError, locked, named_folder, write_whole
 from tta_helpers.workbook.preflight import check_disk
-from tta_helpers.workbook.records import backend
 from tta_helpers.workbook.sweep_files import Run, Sweep, read_sweep, runs_of
 
 RETRIES = 1
