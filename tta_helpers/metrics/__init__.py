@@ -1,0 +1,59 @@
+"""What TTA changes, with the uncertainty beside it: accuracy, calibration, tests and intervals.
+
+Labels are integers, shape (images,); predictions are scores, shape (images, classes), and the
+highest score is the prediction. Two policies are always compared on the same images.
+"""
+
+from tta_helpers.metrics.calibration import calibration_error, reliability
+from tta_helpers.metrics.conformal import conformal_sets
+from tta_helpers.metrics.intervals import image_interval, mean_errors, mean_interval
+from tta_helpers.metrics.paired import (
+    PairedComparison,
+    compare,
+    compare_all,
+    compare_by_class,
+    compare_copies,
+    gain_interval,
+    holm,
+    mcnemar,
+    significant,
+    verdict,
+    with_holm,
+)
+from tta_helpers.metrics.per_image import (
+    accuracy,
+    brier_score,
+    correct,
+    disagreement,
+    negative_log_likelihood,
+    rank_correlation,
+)
+from tta_helpers.metrics.power import images_needed, mcnemar_power
+
+__all__ = [
+    "PairedComparison",
+    "accuracy",
+    "brier_score",
+    "calibration_error",
+    "compare",
+    "compare_all",
+    "compare_by_class",
+    "compare_copies",
+    "conformal_sets",
+    "correct",
+    "disagreement",
+    "gain_interval",
+    "holm",
+    "image_interval",
+    "images_needed",
+    "mcnemar",
+    "mcnemar_power",
+    "mean_errors",
+    "mean_interval",
+    "negative_log_likelihood",
+    "rank_correlation",
+    "reliability",
+    "significant",
+    "verdict",
+    "with_holm",
+]
