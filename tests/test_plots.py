@@ -14,6 +14,7 @@ from matplotlib import font_manager
 from nbconvert.filters import markdown2html
 
 from tta_helpers import metrics, plots
+from tta_helpers.plots.text import font_with
 
 RC = Path(__file__).parent.parent / "notebooks" / "matplotlibrc"
 
@@ -42,9 +43,9 @@ def few_fonts(monkeypatch):
     """Only the fonts that matplotlib brings, on every machine."""
     brought = [f for f in font_manager.fontManager.ttflist if "mpl-data" in f.fname]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", brought)
-    plots._font_with.cache_clear()
+    font_with.cache_clear()
     yield
-    plots._font_with.cache_clear()
+    font_with.cache_clear()
 
 
 def test_points_and_table():

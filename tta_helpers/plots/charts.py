@@ -1,0 +1,173 @@
+"""Figures of numbers: curves, matrices, gains, trade-offs and reliability diagrams."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib import ticker
+from matplotlib.figure import Figure
+
+from tta_helpers.metrics import PairedComparison, verdict
+from tta_helpers.plots.finishing import GREY, noted
+from tta_helpers.plots.text import short_name
+
+
+def learning_curves(history: Mapping[str, Sequence[float]], note: str = "") -> Figure:
+    """Draw loss and accuracy by epoch, on training and validation images."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2))
+    for axis, key in zip(axes, ("loss", "accuracy"), strict=True):
+        for name, style, label in (
+            (key, "o-", "training (running mean of the epoch)"),
+            (f"val_{key}", "s--", "validation (end of the epoch)"),
+        ):
+            values = history.get(name, [])
+            axis.plot(range(1, len(values) + 1), values, style, label=label)
+        epochs = max(1, len(history.get(key, [])))
+        axis.set(xlabel="epoch", ylabel=key, xlim=(0.5, epochs + 0.5))
+        axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
+    axes[0].legend(fontsize=8)
+    return noted(figure, note)
+
+
+def matrix(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    row_name: str = "",
+    column_name: str = "",
+    value_name: str = "",
+    form: str = "{:.0f}",
+    diverging: bool = False,
+    note: str = "",
+) -> Figure:
+    """Draw a matrix as a heat map; NaN stays empty.
+
+    Up to 40 rows and 20 columns have their values written in; of more, every second name or fewer
+    is shown.
+
+    Parameters
+    ----------
+    values
+        Shape (rows, columns).
+    diverging
+        Whether to colour around zero, blue above and red below.
+    form
+        Format of a written value.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not values.size:
+        values = np.full((max(len(rows), 1), max(len(columns), 1)), np.nan)
+    written = len(rows) <= 40 and len(columns) <= 20
+    cell = (0.62, 0.38) if written else (min(0.62, 9 / len(columns)), min(0.38, 8 / len(rows)))
+    size = (1.9 + cell[0] * values.shape[1], 1.3 + cell[1] * values.shape[0])
+    figure, axis = plt.subplots(figsize=size)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    limit = max(-low, high) or 1.0
+    style = {"cmap": "RdBu", "vmin": -limit, "vmax": limit} if diverging else {"cmap": "Blues"}
+    style = {"vmin": low, "vmax": high if high > low else low + 1, **style}
+    picture = axis.imshow(values, aspect="auto", **style)
+    axis.grid(False)
+    axis.set(xlabel=column_name, ylabel=row_name)
+    across, down = (range(0, len(names), 1 + len(names) // 41) for names in (columns, rows))
+    axis.set_xticks(across, [short_name(columns[k], 24) for k in across], rotation=35, ha="right")
+    axis.set_yticks(down, [short_name(rows[k], 24) for k in down])
+    if not written:
+        axis.tick_params(labelsize=7)
+    figure.colorbar(picture, label=value_name, shrink=0.9)
+    for (r, c), value in np.ndenumerate(values):
+        if written and np.isfinite(value):
+            red, green, blue, _ = picture.cmap(picture.norm(value))
+            dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+            colour = "white" if dark else "black"
+            axis.text(c, r, form.format(value), ha="center", va="center", fontsize=8, color=colour)
+    return noted(figure, note)
+
+
+def gains(
+    changes: Mapping[str, PairedComparison | tuple[float, float, float]], note: str = ""
+) -> Figure:
+    """Draw each gain in percentage points with its 95 % interval, first on top.
+
+    A change is a comparison, or a gain and the ends of its interval, as shares.
+    """
+    names = list(changes)
+    figure, axis = plt.subplots(figsize=(7, 1 + min(0.3 * len(names), 300)))
+    for y, change in enumerate(changes.values()):
+        if isinstance(change, PairedComparison):
+            change = (change.gain, change.low, change.high)
+        gain, low, high = (100 * value for value in change)
+        colour = {"helps": "C0", "hurts": "C1", "no clear effect": GREY}[verdict(low, high)]
+        axis.plot([low, high], [y, y], color=colour)
+        axis.plot(gain, y, "o", color=colour)
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(max(len(names), 1) - 0.4, -0.6)
+    axis.set_xlabel("gain in accuracy (percentage points), 95 % interval")
+    return noted(figure, note)
+
+
+def trade_off(
+    passes: Sequence[float],
+    changes: Sequence[PairedComparison],
+    front: Sequence[int],
+    note: str = "",
+) -> Figure:
+    """Draw gains against cost: every policy a dot, those on the front numbered, with intervals.
+
+    Parameters
+    ----------
+    passes
+        The cost of each policy in forward passes.
+    changes
+        What each policy changes.
+    front
+        The policies to join up by steps, in the order of their cost; the first is number 1.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4))
+    gain = np.array([100 * change.gain for change in changes])
+    passes = np.asarray(passes, dtype=float)
+    axis.plot(passes, gain, ".", color=GREY, alpha=0.6, label="a policy")
+    x, y = passes[list(front)], gain[list(front)]
+    low, high = (
+        np.array([100 * getattr(changes[k], end) for k in front]) for end in ("low", "high")
+    )
+    axis.errorbar(x, y, (y - low, high - y), fmt="o", color="C0", capsize=2, label="on the front")
+    axis.step(x, y, where="post", color="C0", linewidth=0.8)
+    for number, point in enumerate(zip(x, y, strict=True), start=1):
+        offset = (3, 5) if number % 2 else (3, -12)  # above and below in turn
+        axis.annotate(str(number), point, offset, textcoords="offset points", fontsize=8)
+    axis.axhline(0, color="black", linewidth=0.8)
+    ticks = [tick for tick in (1, 1.5, 2, 3, 5, 10, 20, 50) if tick <= 1.2 * passes.max(initial=1)]
+    axis.set(xscale="log", xlabel="cost (forward passes)", ylabel="gain (percentage points)")
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    axis.legend(fontsize=8)
+    return noted(figure, note)
+
+
+def reliability_diagrams(
+    panels: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]], note: str = ""
+) -> Figure:
+    """Draw accuracy against confidence, one panel a title, one line a policy.
+
+    On the diagonal a prediction may be believed; below it, it is too sure.
+
+    Parameters
+    ----------
+    panels
+        By title and policy, what `metrics.reliability` returns.
+    """
+    n = max(1, len(panels))
+    figure, axes = plt.subplots(1, n, figsize=(3.6 * n, 3.6), squeeze=False, sharey=True)
+    for axis, (title, lines) in zip(axes[0], panels.items(), strict=False):
+        axis.plot([0, 1], [0, 1], color="black", linewidth=0.8)
+        for name, bins in lines.items():
+            axis.plot(bins["confidence"], bins["accuracy"], "o-", markersize=4, label=name)
+        axis.set(title=title, xlabel="confidence (mean of a bin)", xlim=(0, 1), ylim=(0, 1))
+    axes[0, 0].set_ylabel("accuracy (share right in a bin)")
+    if names := list(next(iter(panels.values()), {})):
+        # Names are given, because matplotlib would leave out one that begins with "_".
+        axes[0, 0].legend(axes[0, 0].lines[1:], names, fontsize=7)
+    return noted(figure, note)

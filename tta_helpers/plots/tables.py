@@ -1,0 +1,51 @@
+"""Tables, and gains as text."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from tta_helpers.metrics import PairedComparison
+from tta_helpers.plots.text import encodable
+
+
+class Table:
+    """A table as Markdown, in `data`; a notebook sets it, a terminal shows the text."""
+
+    def __init__(self, data: str):
+        self.data = data
+
+    def __repr__(self) -> str:
+        return self.data
+
+    def _repr_markdown_(self) -> str:
+        return self.data
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Return a table to display; floats are shown with four digits after the point.
+
+    Text may hold **bold**, *italic* and `code`; other signs that Markdown, HTML or MathJax would
+    act on are shown as they are.
+    """
+
+    def cell(value: object) -> str:
+        if isinstance(value, float | np.floating):
+            return f"{value:.4f}"
+        text = re.sub(r"[\\|$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", encodable(value))
+        text = text.replace("&", "&amp;").replace("<", "&lt;")
+        return " ".join(text.split())
+
+    lines = [header, ["---"] * len(header), *rows]
+    return Table("\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines))
+
+
+def points(change: PairedComparison | tuple[float, float, float]) -> str:
+    """Return a gain in percentage points with its interval, such as `+1.20 [+0.85, +1.55]`.
+
+    `change` is a comparison, or a gain and the ends of its interval, as shares.
+    """
+    if isinstance(change, PairedComparison):
+        change = (change.gain, change.low, change.high)
+    gain, low, high = (f"{round(100 * value, 2) + 0.0:+.2f}" for value in change)  # no "-0.00"
+    return f"{gain} [{low}, {high}]"
