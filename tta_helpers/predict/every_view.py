@@ -239,7 +239,11 @@ def _labels(batch: Batch) -> Any:
 
 def _state(model: keras.Model) -> list[np.ndarray]:
     """Return copies of the variables that training alone should change."""
-    return [np.array(ops.convert_to_numpy(v.value)) for v in model.variables if not v.trainable]
+    return [_value(v) for v in model.variables if not v.trainable]
+
+
+def _value(variable: keras.Variable) -> np.ndarray:
+    return np.array(ops.convert_to_numpy(ops.convert_to_tensor(variable)))
 
 
 def _check_steady(model: keras.Model, before: list[np.ndarray]) -> None:
@@ -248,7 +252,7 @@ def _check_steady(model: keras.Model, before: list[np.ndarray]) -> None:
     changed = [
         variable.path
         for variable, old in zip(variables, before, strict=False)
-        if not np.array_equal(ops.convert_to_numpy(variable.value), old)
+        if not np.array_equal(_value(variable), old)
     ]
     kept_memory(model).steady = True
     if changed:

@@ -8,7 +8,7 @@ prediction has written is taken up by the next one. It is a plain `.npy` of shap
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,20 @@ class InFile:
         """Leave a partial file to be gone on with."""
         if self._file is not None:
             self._file.close()
+
+
+def joined_files(paths: Sequence[Path], out: Path) -> None:
+    """Put whole files of (images, views, ...) one after the other into one of the same form."""
+    parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+    shape = (sum(map(len, parts)), *parts[0].shape[1:])
+    partial = out.with_suffix(".partial")
+    whole = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+    start = 0
+    for part in parts:
+        whole[start : start + len(part)] = part
+        start += len(part)
+    whole.flush()
+    os.replace(partial, out)
 
 
 def digest(*arrays: np.ndarray) -> str:

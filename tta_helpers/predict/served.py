@@ -231,8 +231,10 @@ def tta_model(
     for (name, kind), predictions in zip(how.heads, zip(*seen, strict=True), strict=True):
         if how.is_map(predictions[0].shape) and kind == "logits":
             kind = "softmax"  # before a map is turned back
-        average = AverageViews(weights.tolist(), space, kind)(list(predictions))
-        averages[name] = InRange(how.value_range)([images, average])
+        suffix = "views" if how.single else name
+        average = AverageViews(weights.tolist(), space, kind, name=f"average_{suffix}")
+        in_range = InRange(how.value_range, name=f"in_range_{suffix}")
+        averages[name] = in_range([images, average(list(predictions))])
     answer = next(iter(averages.values())) if how.single else averages
     return keras.Model(inputs, answer, name=f"{model.name}_tta")
 
@@ -240,9 +242,10 @@ def tta_model(
 def _new_inputs(model: keras.Model, how: Interface, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Return new inputs in a model's structure, and the images among them, of the given shape."""
     struct, images = input_struct(model), image_symbol(model, how)
+    names = ["images"] if len(model.inputs) == 1 else [old.name for old in model.inputs]
     fresh = [
-        keras.Input(shape if old is images else old.shape[1:], dtype=old.dtype, name=old.name)
-        for old in keras.tree.flatten(struct)
+        keras.Input(shape if old is images else old.shape[1:], dtype=old.dtype, name=name)
+        for old, name in zip(keras.tree.flatten(struct), names, strict=True)
     ]
     place = next(k for k, old in enumerate(keras.tree.flatten(struct)) if old is images)
     return keras.tree.pack_sequence_as(struct, fresh), fresh[place]

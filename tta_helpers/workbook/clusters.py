@@ -42,12 +42,16 @@ class Cluster:
         Runs at a time on this machine; 0 takes one a core.
     wait
         Seconds to wait for a worker, at the start and whenever none is left.
+    shared
+        Whether the workers of this machine share its cores. If each takes as many threads as a
+        process alone would, its sums come out the same to the last bit.
     """
 
     scheduler: str = ""
     slurm: str = ""
     workers: int = 0
     wait: float = 600
+    shared: bool = True
 
     @contextmanager
     def client(self, n_runs: int) -> Iterator[Client]:
@@ -100,7 +104,8 @@ class Cluster:
         # The runs share the cores, so that they do not get in each other's way.
         share = max(1, cores // workers)
         names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-        dask.config.set({"distributed.nanny.pre-spawn-environ": dict.fromkeys(names, share)})
+        threads = dict.fromkeys(names, share) if self.shared else {}  # Dask's own say one thread
+        dask.config.set({"distributed.nanny.pre-spawn-environ": threads})
         # Ctrl-C reaches the whole terminal; workers inherit that it is ignored, and we end them.
         ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:

@@ -36,6 +36,33 @@ def limits_of(options: argparse.Namespace) -> Limits:
     return Limits(cell=3600 * options.cell_hours, run=3600 * options.run_hours)
 
 
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say on which workers to run."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--scheduler", default="", help="a Dask scheduler, such as tcp://host:8786")
+    where.add_argument("--slurm", default="", help="a YAML file of settings for Slurm jobs")
+    where.add_argument("--workers", type=int, default=0, help="at a time (default: the cores)")
+    parser.add_argument(
+        "--wait-minutes", type=positive, help="how long to wait for a worker (10, on Slurm 1440)"
+    )
+
+
+def cluster_of(options: argparse.Namespace, *, shared: bool = True) -> Any:
+    """Return the cluster that the options name, its workers on this machine `shared` or not.
+
+    Dask is imported here, for it reads its own settings and stops at malformed ones.
+    """
+    try:
+        from tta_helpers.workbook.clusters import Cluster
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"Dask does not start ({error}): correct its settings, in ~/.config/dask or where "
+            "DASK_CONFIG says."
+        ) from error
+    wait = 60 * (options.wait_minutes or (1440 if options.slurm else 10))
+    return Cluster(options.scheduler, options.slurm, options.workers, wait, shared)
+
+
 def positive(text: str) -> float:
     """Return a number above 0 and below 10,000, for argparse."""
     number = float(text)
