@@ -2,6 +2,7 @@
 # Options: TIER=smoke|lesson|full  NAME=folder-in-runs  DATASET=auto|cifar10|cifar100|sample|a folder
 #          PARAMS="-p repeats 2 -p image_size 32"  CIFAR10_DIR=folder with CIFAR-10
 #          SWEEP=file in sweeps/  OPTIONS="--workers 4", "--scheduler tcp://…" or "--slurm settings.yml"
+#          MODEL=, IMAGES= and OUT= for shards
 #          PYTHON=interpreter to build .venv with
 PYTHON ?=
 TIER ?= lesson
@@ -22,7 +23,7 @@ JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 RUNNER_TESTS := chain clusters command fuzz kernels makefile parameters runs survival sweeps
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run sweep test test-data soak test-backends audit lab bench publish docs clean
+.PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish docs clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
@@ -34,6 +35,9 @@ help:
 	@echo "make audit    look the locked packages up among known vulnerabilities"
 	@echo "make lab      open JupyterLab in notebooks/"
 	@echo "make bench    measure what TTA costs on this machine, into benchmarks/results and docs/"
+	@echo "make stream   a million images through predict_views, into docs/models.md"
+	@echo "make shards   predict MODEL's views of IMAGES into OUT, in shards on many workers"
+	@echo "make real     TTA on networks that others trained, fetched and judged, into docs/"
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
 	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
 	@echo "make clean    remove the environments and caches; runs/ and downloads stay"
@@ -90,6 +94,15 @@ lab: $(READY)
 
 bench: $(READY) $(BENCH)/ready
 	@$(BIN)/python -m benchmarks $(if $(DATASET),--dataset "$(DATASET)")
+
+real: $(READY)
+	@$(BIN)/python -m benchmarks.real $(if $(DATASET),--dataset "$(DATASET)")
+
+stream: $(READY)
+	@$(BIN)/python -m benchmarks.stream
+
+shards: $(READY)
+	@$(BIN)/python -W ignore -m tta_helpers.workbook.shards "$(MODEL)" "$(IMAGES)" "$(OUT)" $(OPTIONS)
 
 publish: $(READY)
 	@$(RUNS) publish --name "$(NAME)"

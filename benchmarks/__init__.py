@@ -1,3 +1,3 @@
 """What TTA costs on this machine: `make bench` measures it, side by side in one run."""
 
-import tta_helpers as tta_helpers  # first: it starts Keras and its backend quietly
+from tta_helpers import quiet as quiet  # first: it starts Keras and its backend quietly

@@ -768,3 +768,11 @@ def test_disagreement_by_hand():
     third = [[0.2, 0.5, 0.3], [0.5, 0.4, 0.1], [0.0, 0.2, 0.8]]
     found = metrics.disagreement([first, second, third])
     np.testing.assert_allclose(found, [1 / 3, 0, 2 / 3])
+
+
+def test_one_column_is_no_choice():
+    """A sigmoid alone would be right for every image of class 0; as two classes it can be wrong."""
+    p, labels = np.array([[0.9], [0.2], [0.7]]), np.array([1, 1, 0])
+    with pytest.raises(ValueError, match=r"one column, shape \(3, 1\)"):
+        metrics.accuracy(np.zeros(3, int), p)
+    assert metrics.accuracy(labels, np.concatenate([1 - p, p], axis=1)) == pytest.approx(1 / 3)

@@ -1,7 +1,9 @@
 """What TTA changes, with the uncertainty beside it: accuracy, calibration, tests and intervals.
 
 Labels are integers, shape (images,); predictions are scores, shape (images, classes), and the
-highest score is the prediction. Two policies are always compared on the same images.
+highest score is the prediction: outputs of kind "softmax", or "logits" once they are probabilities.
+Two policies are always compared on the same images. For several labels an image, regressions and
+maps, compute one number an image and give it to `image_interval`.
 """
 
 from tta_helpers.metrics.calibration import calibration_error, reliability

@@ -14,6 +14,11 @@ def correct(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
             f"labels {labels.shape} and scores {scores.shape} do not belong together; "
             "give labels (images,) and scores (images, classes) for at least one image."
         )
+    if scores.shape[1] == 1:
+        raise ValueError(
+            f"scores have one column, shape {scores.shape}: of one class every image is right. A "
+            "sigmoid p becomes two classes with np.concatenate([1 - p, p], axis=1)."
+        )
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
         raise ValueError(
             f"labels run from {labels.min()} to {labels.max()}; the {scores.shape[1]} classes are "

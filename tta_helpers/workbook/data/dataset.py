@@ -4,7 +4,6 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from tta_helpers.workbook.data.errors import DataError, some
 
@@ -153,6 +152,8 @@ def train_validation_split(
             f"{len(labels)} labels cannot be split with validation_fraction={validation_fraction}: "
             f"{problem}, and each class needs two images"
         )
+    from sklearn.model_selection import train_test_split  # it loads SciPy
+
     try:
         train, validation = train_test_split(
             np.arange(len(labels)),
