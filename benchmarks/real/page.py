@@ -1,0 +1,185 @@
+"""docs/real-networks.md: the words follow the numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.real.artefacts import ARTEFACTS
+from benchmarks.real.judge import PASSES, Judgement, MaskJudgement
+from benchmarks.real.networks import NETWORKS
+from benchmarks.report import machine_line
+from tta_helpers.metrics import PairedComparison, significant, with_holm
+
+WORDS = {"helps": "helps", "hurts": "hurts", "no clear effect": "has no clear effect"}
+
+
+@dataclass
+class Findings:
+    """All that a run found.
+
+    Attributes
+    ----------
+    judged, masks
+        One a network.
+    pixels
+        By network: the same first test images of CIFAR-10 without loss, and as the data have them;
+        each with and without the mirror.
+    off
+        Root mean square difference in grey levels between those two, one an image.
+    own
+        The accuracy that the mltk package records of its own network.
+    missed
+        What was not judged, and why: a sentence each.
+    """
+
+    judged: list[Judgement] = field(default_factory=list)
+    masks: list[MaskJudgement] = field(default_factory=list)
+    pixels: dict[str, dict[str, PairedComparison]] = field(default_factory=dict)
+    off: np.ndarray | None = None
+    own: float | None = None
+    missed: list[str] = field(default_factory=list)
+
+    def family(self) -> dict[tuple[str, str], PairedComparison]:
+        """Return every comparison with its p-value adjusted for their number."""
+        singles = {(j.network.name, name): c for j in self.judged for name, c in j.changes.items()}
+        return with_holm(singles) if singles else {}
+
+
+def section(found: Findings, about: Mapping[str, Any], picture: str | None) -> str:
+    """Return the page's part that is computed, as Markdown."""
+    parts = [provenance(about), networks_table(), judged_part(found)]
+    if picture:
+        parts.append(picture)
+    parts += [pixels_part(found), *map(mask_part, found.masks)]
+    parts += [f"- {word}" for word in found.missed]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def provenance(about: Mapping[str, Any]) -> str:
+    """Return what the numbers depend on: machine, versions, data."""
+    return f"{machine_line(about)} Measured in {about['minutes']:.1f} minutes. {about['dataset']}"
+
+
+def networks_table() -> str:
+    """Return the table of the networks, and of the packages that pictures came from."""
+    rows = ["| network | what | package | licence | input, of 8-bit x |", "|---|---|---|---|---|"]
+    for n in NETWORKS:
+        cells = (n.name, n.what, f"{n.artefact.title}, {n.artefact.client}", n.artefact.licence)
+        rows.append(f"| {' | '.join(cells)} | {n.scale} |")
+    of_networks = [network.artefact for network in NETWORKS]
+    others = (f"{a.title} ({a.licence})" for a in ARTEFACTS if a not in of_networks)
+    return "\n".join([*rows, "", f"Pictures and class names: {'; '.join(others)}."])
+
+
+def judged_part(found: Findings) -> str:
+    """Return the table of gains, and what they allow one to say."""
+    if not found.judged:
+        return ""
+    family = found.family()
+    rows = [
+        "| network | images | n | plain | views | passes | with TTA | gain in points [95 %] "
+        "| fixed | broken | p (Holm) | seconds / plain [range] |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for judgement in found.judged:
+        rows += [_row(judgement, name, c, family) for name, c in judgement.changes.items()]
+    sentences = [_sentence(judgement, family) for judgement in found.judged]
+    return "\n".join([*rows, "", *sentences])
+
+
+def _row(judgement: Judgement, name: str, change: PairedComparison, family: Mapping) -> str:
+    cells = (
+        *(judgement.network.name, judgement.data, f"{change.n:,}", percent(change.before)),
+        *(name, PASSES[name], percent(change.after), points(change)),
+        *(change.fixed, change.broken, small(family[judgement.network.name, name].p_value)),
+        spread(judgement.ratios[name]),
+    )
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _sentence(judgement: Judgement, family: Mapping) -> str:
+    """Return what one network's intervals and adjusted p-values say."""
+    said = [
+        f"{name} {WORDS[significant(family[judgement.network.name, name])]}"
+        for name in judgement.changes
+    ]
+    n = next(iter(judgement.changes.values())).n
+    few = f" With {n} images, an effect has to be large to be seen." if n < 200 else ""
+    return f"- {judgement.network.name} on {judgement.data}: {'; '.join(said)}.{few}"
+
+
+def pixels_part(found: Findings) -> str:
+    """Return what re-encoded images cost these networks."""
+    if not found.pixels:
+        return ""
+    n = len(found.off)
+    if not found.off.any():
+        return f"The data have the official pixels: {n} images in foolbox equal theirs."
+    rows = [
+        f"The first {n} test images of CIFAR-10, without loss out of foolbox, and the same {n} in "
+        f"the data above, which are {found.off.min():.0f} to {found.off.max():.0f} grey levels off "
+        "(root mean square over an image's pixels).",
+        "",
+        "| network | pixels | plain | with the mirror | fixed | broken |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, changes in found.pixels.items():
+        for pixels, c in changes.items():
+            cells = (name, pixels, percent(c.before), percent(c.after), c.fixed, c.broken)
+            rows.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join([*rows, "", *_own(found)])
+
+
+def _own(found: Findings) -> list[str]:
+    """Return what the mltk package says of its network beside what was seen here."""
+    here = [j for j in found.judged if j.network is NETWORKS[0]]
+    if not here or found.own is None:
+        return []
+    plain = next(iter(here[0].changes.values())).before
+    return [
+        f"The package records {percent(found.own)} of {NETWORKS[0].name} on the official pixels; "
+        f"here it has {percent(plain)}, {abs(100 * (found.own - plain)):.1f} points "
+        f"{'less' if plain < found.own else 'more'}. So these gains are those on re-encoded "
+        "images; on the official ones they may be others."
+    ]
+
+
+def mask_part(judgement: MaskJudgement) -> str:
+    """Return what TTA does to a mask."""
+    gap = np.abs(judgement.masks["plain"] - judgement.masks["mirrored"]).mean()
+    other = percent(judgement.differing("plain", "mirrored"))
+    changed = percent(judgement.differing("average", "plain"))
+    unturned = percent(judgement.differing("not turned back", "plain"))
+    seconds = {name: spread(ratios) for name, ratios in judgement.ratios.items()}
+    return (
+        f"{judgement.network.name} on {judgement.data}, {judgement.masks['plain'].size:,} pixels: "
+        f"{other} of them get another answer if the picture is mirrored (probabilities differ by "
+        f"{gap:.3f} in the mean). The average of both, the mirrored one turned back, answers alike "
+        "for a picture and its mirror image, and otherwise than the plain mask on "
+        f"{changed} of the pixels. Were it not turned back, that would be {unturned}: two persons "
+        "laid over each other. Nobody drew the right mask, so whether the average is better is not "
+        f"judged. Seconds / plain: {seconds['mirror']} with the mirror, "
+        f"{seconds['mirror and shifts']} with mirror and shifts."
+    )
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent."""
+    return f"{100 * share:.2f} %"
+
+
+def points(change: PairedComparison) -> str:
+    """Return a gain and its interval in percentage points."""
+    return f"{100 * change.gain:+.2f} [{100 * change.low:+.2f}, {100 * change.high:+.2f}]"
+
+
+def small(p_value: float) -> str:
+    """Return a p-value with two digits, or as a bound."""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.2g}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return the median of some ratios and their range."""
+    return f"{np.median(values):.2f} × [{min(values):.2f}, {max(values):.2f}]"
