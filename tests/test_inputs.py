@@ -367,15 +367,18 @@ def test_models_of_other_packages_are_told_how(thing, message, photos):
 # ---------------------------------------------------------------- into a file
 
 
+WHOLE = every_view.predict_view
+
+
 def stopping(after):
     """Return a way to predict that is interrupted after so many calls."""
-    whole, calls = every_view.predict_view, []
+    calls = []
 
     def predict_view(*args, **options):
         calls.append(1)
         if len(calls) > after:
             raise KeyboardInterrupt
-        return whole(*args, **options)
+        return WHOLE(*args, **options)
 
     return predict_view, calls
 
