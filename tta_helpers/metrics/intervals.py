@@ -92,22 +92,27 @@ def image_interval(
         raise ValueError(
             f"values have shape {shapes}; give one value for each of two or more images."
         )
-    pair = np.stack(columns)
-    if not np.isfinite(pair).all():
-        bad = int((~np.isfinite(pair)).any(axis=0).sum())
-        raise ValueError(f"{bad} of {pair.shape[1]} images have a value that is not finite.")
-    if baseline is not None and not pair[1].mean():
+    if bad := int((~np.isfinite(columns)).any(axis=0).sum()):
+        raise ValueError(f"{bad} of {len(columns[0])} images have a value that is not finite.")
+    if baseline is not None and not columns[1].mean():
         raise ValueError("The baseline makes no errors; there is nothing to reduce.")
 
-    def statistic(means: np.ndarray) -> np.ndarray:
-        if baseline is None:
-            return means[0]
-        return 1 - np.divide(means[0], means[1], out=np.ones_like(means[0]), where=means[1] > 0)
+    def statistic(after: np.ndarray, before: np.ndarray | None = None, *, axis: int = -1):
+        mean = after.mean(axis=axis)
+        if before is None:
+            return mean
+        rate = before.mean(axis=axis)
+        return 1 - np.divide(mean, rate, out=np.ones_like(mean), where=rate > 0)
 
-    n, rng = pair.shape[1], np.random.default_rng(seed)
-    block = max(1, 500_000 // n)  # resamples at a time, so that memory stays flat
-    sizes = [min(block, n_resamples - start) for start in range(0, n_resamples, block)]
-    means = [pair[:, rng.integers(0, n, (size, n))].mean(axis=2) for size in sizes]
-    resampled = statistic(np.concatenate(means, axis=1))
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-    return float(statistic(pair.mean(axis=1))), float(low), float(high)
+    found = stats.bootstrap(
+        columns,
+        statistic,
+        paired=baseline is not None,
+        method="percentile",
+        confidence_level=level,
+        n_resamples=n_resamples,
+        batch=max(1, 500_000 // len(columns[0])),  # resamples at a time: memory stays flat
+        rng=np.random.default_rng(seed),
+    )
+    low, high = found.confidence_interval
+    return float(statistic(*columns)), float(low), float(high)
