@@ -32,6 +32,7 @@ help:
 	@echo "make test-data   the whole workbook on class folders of many shapes (half an hour)"
 	@echo "make soak     every fault, also those that take long, and their table in docs/faults.md"
 	@echo "make test-backends   the package's tests with JAX under Keras"
+	@echo "make wheel    build the package, and try it in an empty environment on each backend"
 	@echo "make audit    look the locked packages up among known vulnerabilities"
 	@echo "make lab      open JupyterLab in notebooks/"
 	@echo "make bench    measure what TTA costs on this machine, into benchmarks/results and docs/"
@@ -72,6 +73,10 @@ test-backends: $(READY)
 	@$(call quietly,$(BIN)/python -m pip install --upgrade --target build/jax --no-deps $(JAX))
 	PYTHONPATH="$(CURDIR)/build/jax" KERAS_BACKEND=jax $(PYTEST) tests \
 	    $(foreach name,$(RUNNER_TESTS),--ignore tests/test_$(name).py)
+
+# As a reader installs it: the wheel, what it asks for, and one backend, in the locks' versions.
+wheel: $(READY)
+	@$(BIN)/python -W ignore tests/wheel/try_out.py
 
 # --strict: a package that could not be looked up is a failure too.
 audit: $(READY)

@@ -56,6 +56,14 @@ def test_ci_covers_the_pythons_of_the_package():
     assert pythons == ["3.11", "3.12", "3.13"]
 
 
+def test_ci_tries_the_other_backend_and_the_wheel():
+    hosted = [step.get("run", "") for step in steps(place.ROOT / ".github/workflows/ci.yml")]
+    own = (place.ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    for target in ("test-backends", "wheel"):
+        assert f"make {target} PYTHON=python" in hosted
+        assert f"timed make {target}" in own
+
+
 def test_require_gpu_says_what_keras_sees(monkeypatch, capsys):
     monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["cpu:0", "cpu:1"])
     assert runs.main(["run", "--require-gpu"]) == 1
