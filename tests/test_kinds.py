@@ -238,6 +238,29 @@ def test_a_composed_view_is_undone_step_by_step(squares):
     assert np.isnan(probs[:, ~seen]).all()
 
 
+class Roll(views.View):
+    """Somebody's own view, which moves pixels and does not say where to."""
+
+    def transform(self, images):
+        return keras.ops.roll(images, 3, axis=2)
+
+
+class Gamma(views.Photometric):
+    def transform(self, images):
+        return images**2
+
+
+def test_maps_of_ones_own_views(squares):
+    """A view that does not know its way back is refused; one that moves nothing needs none."""
+    model, by_hand = per_pixel()
+    for view in (Roll(), views.Compose((views.HorizontalFlip(), Roll()))):
+        for call in (predict_views, tta_model):
+            with pytest.raises((ValueError, NotImplementedError), match="Roll does not say where"):
+                call(model, *([squares] if call is predict_views else []), (*FLIP, view))
+    probs = predict_views(model, squares, [Gamma()])
+    np.testing.assert_allclose(probs[0], by_hand((squares / 255) ** 2), atol=1e-5)
+
+
 def test_maps_without_an_axis_of_values(squares, tmp_path):
     """(n, rows, columns) must be told to be maps; then they are turned back as well."""
     images = keras.Input((16, 16, 3))

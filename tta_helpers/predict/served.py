@@ -104,10 +104,6 @@ class UndoView(keras.layers.Layer):
         """Return the maps, turned back."""
         return self.view.undo(maps, self.image_shape)
 
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Return the maps' shape."""
-        return input_shape
-
     def get_config(self) -> dict:
         """Return what `from_config` needs."""
         view = keras.saving.serialize_keras_object(self.view)

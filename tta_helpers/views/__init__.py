@@ -11,7 +11,7 @@ the image is its mirror image with the edge pixel not repeated: mode "reflect" o
 mode "mirror" of `scipy.ndimage`.
 """
 
-from tta_helpers.views.base import Identity, View
+from tta_helpers.views.base import Identity, Photometric, View
 from tta_helpers.views.compose import Compose, check_turns, check_views
 from tta_helpers.views.geometric import HorizontalFlip, Rotate, Shift, VerticalFlip, Zoom
 from tta_helpers.views.photometric import Autocontrast, Brightness, Color, Contrast, Sharpness
@@ -42,6 +42,7 @@ __all__ = [
     "Contrast",
     "HorizontalFlip",
     "Identity",
+    "Photometric",
     "Rotate",
     "Sharpness",
     "Shift",

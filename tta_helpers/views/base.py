@@ -83,8 +83,8 @@ class View(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} does not define transform(images).")
 
     def inverse(self) -> "View":
-        """Return the view that moves every pixel back; for views that move none, the identity."""
-        return Identity()
+        """Return the view that moves every pixel back."""
+        raise NotImplementedError(f"{type(self).__name__} does not define inverse().")
 
     def undo(self, maps, image_shape=None):
         """Turn what a model answered for this view's pixels back onto the image itself.
@@ -101,8 +101,17 @@ class View(keras.layers.Layer):
         -------
         Tensor of the maps' shape. Where this view left a pixel out of its frame, all its values are
         NaN, for the view says nothing of it.
+
+        Raises
+        ------
+        NotImplementedError
+            If the view does not say: left as they are, maps of a view that moves pixels are wrong.
         """
-        return maps
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say where it moves pixels, so maps that a model made "
+            "of it cannot be turned back. If it moves none, derive it from views.Photometric; else "
+            "define undo(maps, image_shape)."
+        )
 
     def get_config(self):
         """Return what `from_config` needs to build this view again."""
@@ -118,8 +127,20 @@ def _number(key, value):
     return int(value) if value == int(value) else float(value)
 
 
+class Photometric(View):
+    """Base class of views that change values and leave every pixel where it is."""
+
+    def inverse(self):
+        """Return the identity: no pixel was moved."""
+        return Identity()
+
+    def undo(self, maps, image_shape=None):
+        """Return the maps, which lie on the image as they are."""
+        return maps
+
+
 @register
-class Identity(View):
+class Identity(Photometric):
     """The image itself."""
 
     def transform(self, images):

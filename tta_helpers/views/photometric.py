@@ -1,11 +1,11 @@
 """Views that change values and leave every pixel where it is: light, contrast, detail, colour."""
 
 from tta_helpers.quiet import ops
-from tta_helpers.views.base import View, register
+from tta_helpers.views.base import Photometric, register
 
 
 @register
-class Brightness(View):
+class Brightness(Photometric):
     """A constant added to every value, then clipped to [0, 1].
 
     Parameters
@@ -28,7 +28,7 @@ class Brightness(View):
 
 
 @register
-class Contrast(View):
+class Contrast(Photometric):
     """Distances from the mean of each image and channel multiplied, then clipped to [0, 1].
 
     Parameters
@@ -52,7 +52,7 @@ class Contrast(View):
 
 
 @register
-class Autocontrast(View):
+class Autocontrast(Photometric):
     """Each channel of each image stretched so that its darkest value is 0 and its brightest 1.
 
     A channel of one value stays as it is. The same as Pillow's ``ImageOps.autocontrast``, without
@@ -68,7 +68,7 @@ class Autocontrast(View):
 
 
 @register
-class Sharpness(View):
+class Sharpness(Photometric):
     """Detail weakened or exaggerated, then clipped to [0, 1].
 
     Detail is the difference between a pixel and its smoothed version, by a 3x3 filter of weights 1
@@ -100,7 +100,7 @@ class Sharpness(View):
 
 
 @register
-class Color(View):
+class Color(Photometric):
     """Distances from grey multiplied, then clipped to [0, 1].
 
     The grey of a pixel is its luma, 0.299 red + 0.587 green + 0.114 blue. The same as Pillow's
