@@ -15,7 +15,7 @@ from tta_helpers.checks.models import output_names, output_struct
 from tta_helpers.interface import Interface, packed
 from tta_helpers.predict.batches import Batch
 from tta_helpers.quiet import keras, ops
-from tta_helpers.views import View
+from tta_helpers.views import Compose, View
 
 WORTH_A_GRAPH = 4000  # images that a model predicts, in one call or in several
 KEPT_GRAPHS = 64  # of a model: one a view, image size, type and interface
@@ -216,6 +216,8 @@ def _mixed_graph(
 
 def own(view: View) -> View:
     """Return a copy of a view for one graph; a shared one would remember every model."""
+    if isinstance(view, Compose):  # its config names its views, which may not be registered
+        return Compose([own(part) for part in view.views], name=view.name)
     return type(view).from_config(view.get_config())
 
 
