@@ -103,7 +103,8 @@ def predict_view(
         found = graph.predict_on_batch([batch.images, *batch.others])
         return list(found) if isinstance(found, list | tuple) else [found]
     images = interface.shown(view(interface.unit(ops.convert_to_tensor(batch.images))))
-    found = model.predict_on_batch(packed(structure, images, batch.others))
+    others = [ops.convert_to_tensor(other) for other in batch.others]  # PyTorch mixes none
+    found = model.predict_on_batch(packed(structure, images, others))
     return interface.selected(found, output_names(model))
 
 
