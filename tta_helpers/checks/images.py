@@ -22,7 +22,11 @@ def checked_images(images: Any, interface: Interface) -> np.ndarray:
     """Return `images` as one array of uint8 or floats, four axes in the declared order."""
     images = as_array(images)
     first = interface.data_format == "channels_first"
-    if images.ndim != 4 or not len(images):
+    if images.ndim == 4 and not len(images):
+        raise ValueError(
+            f"images has shape {images.shape}: there is no image in it; give n at least 1."
+        )
+    if images.ndim != 4:
         axes, grey = (
             ("(n, channels, height, width)", "images[:, None]")
             if first

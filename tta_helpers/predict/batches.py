@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tta_helpers.checks.images import as_array, checked_batch, checked_images
+from tta_helpers.checks.models import input_struct
 from tta_helpers.interface import Interface
 from tta_helpers.quiet import keras
 
@@ -22,16 +23,24 @@ class Batch:
         uint8, or float32 in the declared range; four axes in the declared order.
     others
         The model's other inputs, an array each.
-    labels
-        What the stream gave beside the inputs, None if nothing.
+    given
+        What the stream gave beside the inputs, None if nothing: for `among` images, of which these
+        begin at number `start`.
+    start, among
+        See `given`.
     """
 
     images: np.ndarray
     others: tuple[np.ndarray, ...] = ()
-    labels: Any = None
+    given: Any = None
+    start: int = 0
+    among: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+SAMPLE = 256  # rows of arrays that they are known again by
 
 
 class Source:
@@ -77,6 +86,14 @@ class Source:
         """Return how many batches there are, 0 if unknown."""
         return self._n_batches or 0
 
+    def sample(self) -> list[np.ndarray]:
+        """Return inputs to know these by: rows from all over arrays, or a stream's first batch."""
+        if self._streamed:
+            images, others = self._taken(self._inputs)
+            return list(map(as_array, (images, *others)))
+        rows = np.unique(np.linspace(0, self.n - 1, SAMPLE).astype(int))
+        return [part[rows] for part in self._whole]
+
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """Yield the batches from image `start` on, each checked.
 
@@ -91,8 +108,10 @@ class Source:
             return
         seen = 0
         for element in self._batches:
-            inputs, labels = _parted(element)
+            inputs, given = _parted(element)
             images, others = self._taken(inputs)
+            if np.ndim(images) == 4 and not len(images):
+                continue
             images = checked_images(images, self._interface)
             if images.shape[1:] != self.shape:
                 raise ValueError(
@@ -100,21 +119,33 @@ class Source:
                     f"{self.shape}; bring all to one size."
                 )
             for row in range(0, len(images), self._batch_size):
-                rows = slice(row, row + self._batch_size)
-                seen += len(images[rows])
-                if seen > start:
-                    cut = [as_array(part)[rows] for part in others]
-                    yield self._checked(images[rows], *cut, labels=_cut(labels, rows))
+                end = min(row + self._batch_size, len(images))
+                first = max(row, start - seen)  # a file may end within a batch
+                if first < end:
+                    parts = [as_array(part)[first:end] for part in (images, *others)]
+                    yield self._checked(*parts, given=given, start=first, among=len(images))
+            seen += len(images)
+        if seen < start:
+            raise ValueError(
+                f"The stream gave {seen} images, and {start} were predicted before: it is another "
+                "one. Delete what was predicted, or name another file."
+            )
 
     def _taken(self, inputs: Any) -> tuple[Any, list]:
         """Return the images and the other inputs of one batch."""
         if self.structure is None:
             return _alone(inputs, self._place), []
         keys = self.structure if isinstance(self.structure, dict) else range(len(self.structure))
-        return inputs[self._place], [inputs[key] for key in keys if key != self._place]
+        try:
+            return inputs[self._place], [inputs[key] for key in keys if key != self._place]
+        except (KeyError, IndexError, TypeError) as error:
+            raise ValueError(
+                f"A batch lacks one of the inputs {', '.join(map(repr, keys))}, which the first "
+                "one has; give the same with every batch."
+            ) from error
 
-    def _checked(self, images: np.ndarray, *others: np.ndarray, labels: Any = None) -> Batch:
-        return Batch(checked_batch(images, self._interface.value_range), others, labels)
+    def _checked(self, images: np.ndarray, *others: np.ndarray, **given: Any) -> Batch:
+        return Batch(checked_batch(images, self._interface.value_range), others, **given)
 
 
 def is_stream(images: Any) -> bool:
@@ -133,7 +164,10 @@ def _opened(images: Any) -> tuple[int | None, Iterator]:
     if hasattr(images, "cardinality"):  # a tf.data.Dataset: -1 is endless, -2 unknown
         n = int(images.cardinality())
         return (None if n == -2 else _finite(n, images)), iter(images)
-    return (len(images) if hasattr(images, "__len__") else None), iter(images)
+    try:
+        return len(images), iter(images)
+    except TypeError:  # a generator; or a DataLoader of a data set that only iterates
+        return None, iter(images)
 
 
 def _finite(n: int | None, images: Any) -> int:
@@ -154,31 +188,49 @@ def _parted(element: Any) -> tuple[Any, Any]:
 
 def _structure(inputs: Any, model: keras.Model, interface: Interface) -> tuple[Any, Any]:
     """Return the structure of the inputs with None at the images' place, and that place."""
-    n_inputs = len(getattr(model, "inputs", None) or [1])
-    several = isinstance(inputs, list | tuple) and (n_inputs > 1 or interface.image_input)
-    if not isinstance(inputs, Mapping) and not several:
-        if n_inputs > 1:
-            names = [symbol.name for symbol in model.inputs]
-            raise ValueError(
-                f"The model takes {n_inputs} inputs; give images as a dictionary of arrays, "
-                f"{{{', '.join(f'{name!r}: ...' for name in names)}}}, or a list in that order."
-            )
+    names, named = _input_names(model)
+    is_dict = isinstance(inputs, Mapping)
+    several = isinstance(inputs, list | tuple) and (len(names) > 1 or interface.image_input)
+    if len(names) > 1 and not is_dict and (named or not several):
+        raise ValueError(
+            f"The model takes {len(names)} inputs; give images as a dictionary of arrays, "
+            f"{{{', '.join(f'{name!r}: ...' for name in names)}}}"
+            + ("." if named else ", or a list in that order.")
+        )
+    if not is_dict and not several:
         return None, None
-    keys = list(inputs) if isinstance(inputs, Mapping) else list(range(len(inputs)))
-    if len(keys) == 1 and n_inputs == 1:
+    keys = list(inputs) if is_dict else list(range(len(inputs)))
+    one_array = len(names) == 1 or isinstance(model, keras.Sequential)
+    if one_array and len(keys) == 1:
         return None, keys[0]
-    place = _place(inputs, keys, model, interface)
-    if isinstance(inputs, Mapping):
+    if one_array and is_dict:
+        raise ValueError(
+            f"images is a dictionary of {', '.join(map(repr, keys))}, and the model takes one "
+            "array. Give the images alone, or batches of (images, labels)."
+        )
+    place = _place(inputs, keys, names, interface)
+    if is_dict:
         return {key: None if key == place else key for key in keys}, place
     return [None if key == place else key for key in keys], place
 
 
-def _place(inputs: Any, keys: Sequence, model: keras.Model, interface: Interface) -> Any:
+def _input_names(model: keras.Model) -> tuple[list[str], bool]:
+    """Return what a built model calls its inputs, and whether it takes them by these names."""
+    if not getattr(model, "inputs", None):
+        return [], False
+    struct = input_struct(model)
+    if isinstance(struct, Mapping):
+        return list(struct), True
+    return [symbol.name for symbol in model.inputs], False
+
+
+def _place(inputs: Any, keys: Sequence, names: Sequence[str], interface: Interface) -> Any:
     """Return at which key the images lie."""
     wanted = interface.image_input
     if wanted is not None and wanted not in keys:
-        names = [symbol.name for symbol in getattr(model, "inputs", None) or ()]
-        wanted = names.index(wanted) if wanted in names else wanted
+        numbered = isinstance(wanted, int) and -len(names) <= wanted < len(names)
+        wanted = names[wanted] if numbered else wanted
+        wanted = names.index(wanted) if wanted in names and wanted not in keys else wanted
     if wanted is not None and wanted in keys:
         return wanted
     images = [key for key in keys if np.ndim(inputs[key]) == 4]
@@ -194,18 +246,34 @@ def _alone(inputs: Any, place: Any) -> Any:
     return inputs if place is None else inputs[place]
 
 
-def _cut(labels: Any, rows: slice) -> Any:
-    """Return the labels of some rows."""
-    if labels is None:
-        return None
-    if isinstance(labels, Mapping):
-        return {key: np.asarray(value)[rows] for key, value in labels.items()}
-    return np.asarray(labels)[rows]
+def labels_of(batch: Batch) -> Any:
+    """Return the labels of a batch's images, copied: a stream may fill the same array again."""
+    given = batch.given
+    if given is None:
+        raise ValueError("return_labels is set, but the batches hold no labels, only images.")
+    if isinstance(given, Mapping):
+        return {key: _cut(value, batch) for key, value in given.items()}
+    several = isinstance(given, list | tuple) and all(np.ndim(value) > 0 for value in given)
+    if several and all(len(value) == batch.among for value in given):  # of several outputs
+        return tuple(_cut(value, batch) for value in given)
+    return _cut(given, batch)
+
+
+def _cut(labels: Any, batch: Batch) -> np.ndarray:
+    """Return what belongs to a batch's images, of the labels that came with them."""
+    if np.ndim(labels) == 0 or len(labels) != batch.among:
+        raise ValueError(
+            f"A batch holds {batch.among} images and labels of shape {np.shape(labels)}; give one "
+            "with each image."
+        )
+    return np.array(labels)[batch.start : batch.start + len(batch)]
 
 
 def joined(labels: Iterable[Any]) -> Any:
-    """Return the labels of all batches as one array, or one of each name."""
+    """Return the labels of all batches as one array, or one of each name or output."""
     labels = list(labels)
     if isinstance(labels[0], Mapping):
         return {key: np.concatenate([part[key] for part in labels]) for key in labels[0]}
+    if isinstance(labels[0], tuple):
+        return tuple(map(np.concatenate, zip(*labels, strict=True)))
     return np.concatenate(labels)

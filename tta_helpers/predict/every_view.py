@@ -9,7 +9,7 @@ import numpy as np
 
 from tta_helpers import checks
 from tta_helpers.interface import Interface, interface
-from tta_helpers.predict.batches import Batch, Source, joined
+from tta_helpers.predict.batches import Batch, Source, joined, labels_of
 from tta_helpers.predict.forward import (
     bfloat16_copy,
     checked_endings,
@@ -17,7 +17,7 @@ from tta_helpers.predict.forward import (
     predict_view,
     worth_a_graph,
 )
-from tta_helpers.predict.results import InFile, InMemory, digest
+from tta_helpers.predict.results import InFile, InMemory, digest, form, spot_check
 from tta_helpers.progress import progress
 from tta_helpers.quiet import keras, ops
 from tta_helpers.views import View, check_views
@@ -101,7 +101,7 @@ def predict_views(
     probs : float32 array of shape (views, n, classes)
         Or (views, n) + the model's own shape; a dictionary of these for a dictionary `outputs`.
     labels : array
-        With `return_labels`.
+        With `return_labels`; a dictionary or tuple of arrays where the stream gives several.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def predict_views(
             for result, block in zip(results, task.blocks(batch, keep=keep), strict=True):
                 result.add(block)
             if return_labels:
-                labels.append(_labels(batch))
+                labels.append(labels_of(batch))
             bar.update()
     found = [result.result() for result in results]
     probs = found[0] if how.single else dict(zip(dict(how.heads), found, strict=True))
@@ -193,11 +193,18 @@ def _into_file(
     task: _Task, source: Source, out: str | os.PathLike, batch_size: int, precision: str
 ) -> np.ndarray:
     """Predict into a file, from where an earlier call was stopped."""
+    if not task.model.built:
+        raise ValueError(
+            "The model has no weights yet, by which a file tells what it is of. Load them, or call "
+            "it once: model(images[:1])."
+        )
+    sample, shape = source.sample(), task.how.image_shape(source.shape)
     what = {
-        "model": digest(*task.model.get_weights()),
+        "model": f"{digest(*task.model.get_weights())} {form(task.model)}",
         "views": [[type(view).__name__, repr(view.get_config())] for view in task.views],
         "interface": repr(task.how.heads) + repr(task.how.value_range) + _named(task.how),
-        "images": [source.n, list(source.shape), _first(source)],
+        "preprocess": _shown(task.how, shape),
+        "images": [source.n, list(source.shape), digest(*sample)],
         "batch_size": batch_size,
         "precision": precision,
     }
@@ -215,12 +222,11 @@ def _into_file(
     return file.result()
 
 
-def _first(source: Source) -> str:
-    """Return a digest of the first batch of an array; a stream would lose it."""
-    if source.n is None:
-        return ""
-    first = next(source.batches())
-    return digest(first.images, *first.others)
+def _shown(how: Interface, shape: tuple[int, ...]) -> list[str]:
+    """Return some values that the model is shown, to tell one `preprocess` from another."""
+    probe = np.random.default_rng(0).random((2, *shape), np.float32)
+    shown = keras.tree.flatten(how.shown(ops.convert_to_tensor(probe)))
+    return [spot_check(ops.convert_to_numpy(part)) for part in shown]
 
 
 def _named(how: Interface) -> str:
@@ -229,12 +235,6 @@ def _named(how: Interface) -> str:
     config = function.get_config() if isinstance(function, keras.Layer) else ""
     name = getattr(function, "__qualname__", type(function).__name__)
     return f"{name}{config}{how.data_format}{how.image_input}{how.maps}"
-
-
-def _labels(batch: Batch) -> Any:
-    if batch.labels is None:
-        raise ValueError("return_labels is set, but the batches hold no labels, only images.")
-    return batch.labels
 
 
 def _state(model: keras.Model) -> list[np.ndarray]:

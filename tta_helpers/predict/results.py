@@ -5,14 +5,21 @@ prediction has written is taken up by the next one. It is a plain `.npy` of shap
 ...), which NumPy maps; `probs` of (views, images, ...) is a view of that map.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows, which renames no file that another process has open
+    fcntl = None
 
 HEADER = 128  # bytes: NumPy leaves room in it for as many images as there will be
 
@@ -60,10 +67,12 @@ class InFile:
     Raises
     ------
     ValueError
-        If the file, or a partial one, is of something else.
+        If the file, or a partial one, is of something else, or another process is writing it.
     """
 
     def __init__(self, path: str | os.PathLike, what: Mapping[str, Any], batch_size: int):
+        if not isinstance(path, str | os.PathLike):
+            raise ValueError(f"out is {path!r}; name a file that ends in .npy.")
         self._path = Path(path)
         if self._path.suffix != ".npy":
             raise ValueError(f"out is {os.fspath(path)!r}; name a file that ends in .npy.")
@@ -73,18 +82,55 @@ class InFile:
         self._note = self._path.with_suffix(".json")
         self._what = json.loads(json.dumps(what))
         self._row: tuple[int, ...] | None = None
-        self._file = None
-        self.finished, self.done = self._path.exists(), 0
-        if self.finished:
-            self._check(self._read_note(), self._path)
-        elif self._partial.exists():
-            self.done = self._left_over(batch_size)
+        self._file, self.done = None, 0
+        if not self._path.exists():
+            self._file = self._claimed()
+        self.finished = self._path.exists()
+        try:
+            if self.finished:
+                self._check(self._read_note(), self._path)
+                self._release()  # it was finished a moment ago
+            elif self._partial.stat().st_size:
+                self.done = self._left_over(batch_size)
+            elif self._note.exists() and "what" not in self._read_note():
+                raise ValueError(
+                    f"{self._note} is there already, and would be written over: the note of "
+                    f"{self._path.name} has this name. Move it, or name another file."
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def _claimed(self) -> Any:
+        """Open the partial file for this process alone, made if it is not there."""
+
+        def made(name: str, flags: int) -> int:
+            return os.open(name, flags | os.O_CREAT, 0o666)
+
+        file = open(self._partial, "r+b", opener=made)  # noqa: SIM115 (open over many batches)
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise ValueError(
+                f"{self._path} is being written by another prediction. Wait until it has ended, or "
+                "name another file."
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        return file
+
+    def _release(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def _read_note(self) -> dict[str, Any]:
         try:
-            return json.loads(self._note.read_text(encoding="utf-8"))
+            note = json.loads(self._note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
+        return note if isinstance(note, dict) and isinstance(note.get("what"), dict) else {}
 
     def _check(self, note: Mapping[str, Any], path: Path) -> None:
         differing = [key for key in self._what if note.get("what", {}).get(key) != self._what[key]]
@@ -109,21 +155,22 @@ class InFile:
     def add(self, block: np.ndarray) -> None:
         """Take the next images' predictions, shape (views, images, ...)."""
         rows = np.ascontiguousarray(np.moveaxis(block, 1, 0))
-        if self._file is None:
-            self._open(rows.shape[1:])
+        if self._row is None or not self._file.tell():
+            self._begin(rows.shape[1:])
         if rows.shape[1:] != self._row:
             raise ValueError(f"An image's predictions were {self._row} and are {rows.shape[1:]}.")
         self._file.write(rows.data)
         self._file.flush()
         self.done += len(rows)
 
-    def _open(self, row: tuple[int, ...]) -> None:
+    def _begin(self, row: tuple[int, ...]) -> None:
+        """Write what comes before the next rows; cut off what a stop has left after the last."""
         if self._row is None:
             self._row = tuple(row)
+            whole = self._note.with_suffix(".json.new")
             note = {"what": self._what, "row": self._row}
-            self._note.write_text(json.dumps(note, indent=1), encoding="utf-8")
-        mode = "r+b" if self._partial.exists() else "w+b"
-        self._file = open(self._partial, mode)  # noqa: SIM115 (it stays open over many batches)
+            whole.write_text(json.dumps(note, indent=1), encoding="utf-8")
+            os.replace(whole, self._note)
         self._write_header()
         self._file.truncate(HEADER + self.done * self._row_bytes)
         self._file.seek(0, os.SEEK_END)
@@ -138,18 +185,22 @@ class InFile:
     def result(self) -> np.ndarray:
         """Return the map of the whole file as (views, images, ...), which is read as it is used."""
         if not self.finished:
-            if self._file is None:  # every image was there
-                self._open(self._row)
+            if not self._file.tell():  # every image was there
+                self._begin(self._row)
             self._write_header()
-            self._file.close()
+            if fcntl is None:
+                self._file.close()
             os.replace(self._partial, self._path)
+            self._file.close()
             self.finished = True
         return np.moveaxis(np.load(self._path, mmap_mode="r"), 0, 1)
 
     def close(self) -> None:
-        """Leave a partial file to be gone on with."""
-        if self._file is not None:
-            self._file.close()
+        """Leave a partial file to be gone on with, if there is anything in it."""
+        self._release()
+        with contextlib.suppress(OSError):
+            if self._file is not None and not self._partial.stat().st_size:
+                self._partial.unlink()
 
 
 def joined_files(paths: Sequence[Path], out: Path) -> None:
@@ -173,3 +224,21 @@ def digest(*arrays: np.ndarray) -> str:
         found.update(f"{array.dtype} {array.shape}".encode())
         found.update(np.ascontiguousarray(array))
     return found.hexdigest()[:16]
+
+
+def spot_check(array: np.ndarray) -> str:
+    """Return an array's shape and some values to three digits, which other processors agree on."""
+    flat = np.asarray(array, np.float64).ravel()
+    scale = np.abs(flat).max(initial=0.0) or 1.0
+    some = flat[np.linspace(0, len(flat) - 1, 64).astype(int)] / scale
+    return f"{array.shape} {scale:.3g} {(np.round(some, 3) + 0.0).tolist()}"
+
+
+def form(model: Any) -> str:
+    """Return a digest of how a model is built; what differs from one session to another is left."""
+    try:
+        told = repr(model.get_config())
+    except Exception:  # a subclassed model need not tell
+        told = repr([type(layer).__name__ for layer in model._flatten_layers()])
+    session = r"_\d+|0x[0-9a-f]+|'(?:trainable|name|shared_object_id)': [^,}]*"
+    return hashlib.sha256(re.sub(session, "", told).encode()).hexdigest()[:16]
