@@ -71,7 +71,16 @@ class Empty:
         """Install packages in the versions of a lock."""
         constraints = self.folder / "constraints.txt"
         constraints.write_text("\n".join(versions), encoding="utf-8")
-        pip(self.python, "install", "--retries", "1", "--constraint", constraints, *what)
+        pip(
+            self.python,
+            "install",
+            "--retries",
+            "1",
+            "--no-compile",
+            "--constraint",
+            constraints,
+            *what,
+        )
 
     def run_readme(self, backend: str) -> str:
         """Run the README's lines in an empty folder outside the repository; return the version."""
