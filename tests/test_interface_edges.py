@@ -1,17 +1,24 @@
 """Where a model, its images and its options meet at an edge: against NumPy, for an uneven model."""
 
+import dataclasses
 import functools
+import gc
 import json
+import subprocess
+import sys
 import threading
+import tracemalloc
+import weakref
 
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 from scipy import special
 
-from tta_helpers import predict_views
-from tta_helpers.predict import every_view
+from tta_helpers import policies, predict_copies, predict_views, tta_model, views
+from tta_helpers.loss_predictor import predict_selected
+from tta_helpers.predict import every_view, forward
 from tta_helpers.views import FLIP
 
 SHAPE = (8, 6, 3)
@@ -294,3 +301,266 @@ def test_a_prediction_killed_before_its_first_batch_was_written(left, linear, ph
     with pytest.raises(ValueError, match="images run from"):
         predict_views(linear.model, np.float32(photos), FLIP, out=tmp_path / "other.npy")
     assert not (tmp_path / "other.partial").exists()
+
+
+# ---------------------------------------------------------------- maps
+
+
+def squares():
+    return np.random.default_rng(5).integers(0, 256, (3, 16, 12, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+def test_maps_with_their_values_first_are_refused_and_the_advice_is_right(data_format):
+    """PyTorch's networks answer so; turned about the wrong axes they would look like maps still."""
+    images = squares()
+    symbol = keras.Input((3, 16, 12))
+    model = keras.Model(symbol, ops.sigmoid(symbol[:, :1] - 2 * symbol[:, 1:2]))
+    options = {"outputs": "sigmoid", "data_format": data_format}
+    given, shape = images.transpose(0, 3, 1, 2), (3, 16, 12)
+    if data_format == "channels_last":
+        options["preprocess"] = layers.Permute((3, 1, 2))
+        given = images
+    served = {"image_shape": given.shape[1:]}
+    message = r"\(1, 16, 12\) an image, maps with their values first"
+    with pytest.raises(ValueError, match=message) as error:
+        predict_views(model, given, FLIP, **options)
+    with pytest.raises(ValueError, match=message):
+        tta_model(model, FLIP, **options, **served)
+    code = str(error.value).split("Hand over ")[1].split("; or")[0]
+    turned = eval(code, {"keras": keras, "shape": shape, "model": model})
+    wanted = special.expit(images[..., :1] / 255 - 2 * (images[..., 1:2] / 255))
+    probs = predict_views(turned, given, FLIP, **options)
+    np.testing.assert_allclose(probs, [wanted] * 2, atol=1e-5)
+    answers = tta_model(turned, FLIP, **options, **served).predict(given / 255, verbose=0)
+    np.testing.assert_allclose(answers, wanted, atol=1e-5)
+    left = predict_views(model, given, FLIP, **options, maps=False)
+    np.testing.assert_allclose(left[1], wanted[:, :, ::-1].transpose(0, 3, 1, 2), atol=1e-5)
+
+
+def test_maps_without_values_are_averaged_where_a_view_does_not_show_them():
+    images = squares()
+    symbol = keras.Input((16, 12, 3))
+    model = keras.Model(symbol, ops.sigmoid(symbol[..., 0] - 2 * symbol[..., 1]))
+    shifted, options = (*FLIP, views.Shift(3, -2)), {"outputs": "sigmoid", "maps": True}
+    wanted = special.expit(images[..., 0] / 255 - 2 * (images[..., 1] / 255))
+    probs = predict_views(model, images, shifted, **options)
+    assert np.isnan(probs[2]).any()
+    for space, policy in (("probabilities", policies.mean), ("logits", policies.geometric_mean)):
+        answers = tta_model(model, shifted, space=space, **options)
+        np.testing.assert_allclose(answers.predict(images / 255, verbose=0), wanted, atol=1e-5)
+        np.testing.assert_allclose(policy(probs, outputs="sigmoid"), wanted, atol=1e-5)
+
+
+# ---------------------------------------------------------------- views of one's own in graphs
+
+
+class Power(views.View):
+    """It keeps its setting to itself, so its config does not have it."""
+
+    def __init__(self, power=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.power = power
+
+    def transform(self, images):
+        return images**self.power
+
+
+class Needed(Power):
+    def __init__(self, power, **kwargs):
+        super().__init__(power, **kwargs)
+
+
+class Told(Power):
+    def __init__(self, power, **kwargs):
+        views.View.__init__(self, {"power": power}, **kwargs)
+
+
+@pytest.mark.parametrize("kind", [Power, Needed])
+def test_a_view_whose_config_lacks_its_setting(kind, linear, photos):
+    """A copy of it would be another view, or none: no graph is built of it in silence."""
+    wanted = linear.probs((photos / 255) ** 3)
+    probs = predict_views(linear.model, photos, [kind(3.0)])
+    np.testing.assert_allclose(probs[0], wanted, atol=1e-5)
+    many, choice = photos.repeat(400, axis=0), np.arange(4400)[:, None] % 2
+    one, within = kind(3.0), views.Compose((views.HorizontalFlip(), kind(3.0)))
+    for call in (
+        lambda: predict_views(linear.model, many, [one]),
+        lambda: predict_views(linear.model, many, [within]),
+        lambda: tta_model(linear.model, [one]),
+        lambda: predict_selected(linear.model, many, (views.Identity(), one), choice),
+    ):
+        with pytest.raises(ValueError, match=r"cannot be copied into a graph.*super"):
+            call()
+
+
+def test_a_view_whose_config_has_its_setting(linear, photos):
+    many, wanted = photos.repeat(400, axis=0), linear.probs((photos / 255) ** 3)
+    probs = predict_views(linear.model, many, [Told(3)])
+    np.testing.assert_allclose(probs[0, ::400], wanted, atol=1e-5)
+    answers = tta_model(linear.model, [Told(3)]).predict(photos / 255, verbose=0)
+    np.testing.assert_allclose(answers, wanted, atol=1e-5)
+
+
+# ---------------------------------------------------------------- models of whole numbers
+
+
+def test_a_model_of_bytes_is_refused_and_the_advice_is_right(linear, photos, expected):
+    """Keras cuts a view's fractions off: all of [0, 1] would be black."""
+    parts = [keras.Input(SHAPE, dtype="uint8"), layers.Rescaling(1 / 255), linear.model]
+    model = keras.Sequential(parts)
+    dim = views.Brightness(-0.1)  # 25.5 of 255: fractions everywhere
+    message = r"images as uint8.*value_range=\(0, 255\) and preprocess=keras\.ops\.round"
+    for call in (predict_views, tta_model):
+        with pytest.raises(ValueError, match=message):
+            call(model, *([photos] if call is predict_views else []), FLIP)
+    options = {"value_range": (0, 255), "preprocess": keras.ops.round}
+    dimmed = np.float32(photos / np.float32(255)) - np.float32(0.1)
+    dimmed = linear.probs(np.round(np.clip(dimmed, 0, 1) * np.float32(255)) / 255)
+    for times in (1, 400):
+        many = photos.repeat(times, axis=0)
+        probs = predict_views(model, many, (*FLIP, dim), **options)[:, ::times]
+        np.testing.assert_allclose(probs[:2], expected, atol=1e-5)
+        np.testing.assert_allclose(probs[2], dimmed, atol=2e-2)  # a half may round either way
+    answers = tta_model(model, FLIP, **options).predict(photos, verbose=0)
+    np.testing.assert_allclose(answers, expected.mean(axis=0), atol=1e-5)
+
+
+# ---------------------------------------------------------------- what a model keeps, and what not
+
+
+@pytest.mark.parametrize("times", [1, 400])
+def test_a_normalization_that_is_adapted_after_it_predicted(times, linear, photos):
+    first = layers.Normalization()
+    model = keras.Sequential([keras.Input(SHAPE), first, linear.model])
+    many = photos.repeat(times, axis=0)
+    predict_views(model, many, FLIP)
+    unit = photos / 255
+    first.adapt(np.float32(unit))
+    mean, deviation = unit.mean(axis=(0, 1, 2)), unit.std(axis=(0, 1, 2))
+    wanted = [linear.probs((view - mean) / deviation) for view in flipped(unit)]
+    np.testing.assert_allclose(predict_views(model, many, FLIP)[:, ::times], wanted, atol=1e-4)
+
+
+@dataclasses.dataclass
+class Scaled:
+    """A function that can be compared, and so has no hash."""
+
+    factor: float
+
+    def __call__(self, images):
+        return images * self.factor
+
+
+@pytest.mark.parametrize("times", [1, 400])
+def test_a_preprocess_without_a_hash(times, linear, photos):
+    """It may change between two calls, which shows."""
+    function, many = Scaled(0.5), photos.repeat(times, axis=0)
+    for factor in (0.5, 0.7):
+        function.factor = factor
+        probs = predict_views(linear.model, many, FLIP, preprocess=function)
+        wanted = [linear.probs(view * factor) for view in flipped(photos / 255)]
+        np.testing.assert_allclose(probs[:, ::times], wanted, atol=1e-5)
+
+
+def test_new_lambdas_do_not_pile_up(linear, photos):
+    held = []
+    for factor in np.linspace(0.1, 1, 80):
+        array = np.full(1000, factor, np.float32)  # what it closes over
+        held.append(weakref.ref(array))
+        predict_views(linear.model, photos, FLIP, preprocess=lambda x, a=array: x * a[0])
+    del array
+    gc.collect()
+    assert sum(reference() is not None for reference in held) <= 1
+    assert len(forward.memory_of(linear.model).sound) == 1
+
+
+def test_a_long_stream_into_a_file_needs_no_memory_of_its_own(tmp_path):
+    """Five times as many images, the same peak."""
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
+    batch = np.random.default_rng(0).integers(0, 256, (500, 4, 4, 1), dtype=np.uint8)
+
+    def peak(n, name):
+        tracemalloc.start()
+        stream = (batch for _ in range(n // len(batch)))
+        probs = predict_views(model, stream, FLIP, out=tmp_path / name)
+        assert probs.shape == (2, n, 2)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(5000, "warm.npy")
+    assert peak(100_000, "long.npy") < peak(20_000, "short.npy") + 1_000_000
+
+
+# ---------------------------------------------------------------- plain errors
+
+
+def test_what_bfloat16_cannot_copy(photos):
+    class Factor(layers.Layer):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def call(self, images):
+            return images * self.factor
+
+    parts = [layers.Flatten(), layers.Dense(3, "softmax")]
+    for model in (keras.Sequential([keras.Input(SHAPE), Factor(0.5), *parts]), ByName()):
+        given = {"image": photos} if isinstance(model, ByName) else photos
+        with pytest.raises(ValueError, match=r"Leave precision out"):
+            predict_views(model, given, FLIP, precision="bfloat16")
+
+
+def test_copies_of_other_shapes(linear, photos):
+    unit = np.float32(photos / 255)
+    for other in (unit[:5], unit[:, :, :5]):
+        with pytest.raises(ValueError, match=r"the first one \(11, 8, 6, 3\)"):
+            predict_copies(linear.model, [unit, other])
+    with pytest.raises(ValueError, match="there is no image in it"):
+        predict_copies(linear.model, [unit[:0]])
+
+
+def test_a_selection_of_what_are_no_views(linear, photos):
+    choice = np.zeros((11, 1), int)
+    for wrong in (views.Identity(), [], [views.Identity], ["flip"]):
+        with pytest.raises(ValueError, match=r"view"):
+            predict_selected(linear.model, photos, wrong, choice)
+    for size in (0, 2.5):
+        with pytest.raises(ValueError, match="batch_size is"):
+            predict_selected(linear.model, photos, FLIP, choice, size)
+
+
+def test_words_of_another_type(linear, photos):
+    for option in ({"head": ["a"]}, {"image_input": [0]}, {"outputs": {("a",): "raw"}}):
+        with pytest.raises(ValueError, match="give a name or a number"):
+            predict_views(linear.model, photos, FLIP, **option)
+    symbol = keras.Input(SHAPE)
+    first = layers.Dense(2)(layers.Flatten()(symbol))
+    nested = keras.Model(symbol, {"a": {"b": first}, "c": first})
+    with pytest.raises(ValueError, match=r"output 'a' is a dict of outputs") as error:
+        predict_views(nested, photos, FLIP, head="a")
+    code = str(error.value).split("dictionary: ")[1].rstrip(".")
+    flat = eval(code, {"keras": keras, "model": nested})
+    probs = predict_views(flat, photos, FLIP, head=0, outputs="logits")
+    np.testing.assert_allclose(
+        probs[1],
+        special.softmax(np.asarray(first_of(nested)(photos[:, :, ::-1] / np.float32(255))), -1),
+        atol=1e-5,
+    )
+
+
+def first_of(model):
+    return keras.Model(model.inputs, model.outputs[0])
+
+
+def test_a_served_model_is_loaded_by_name_in_a_fresh_process(linear, photos, expected, tmp_path):
+    tta_model(linear.model, FLIP).save(tmp_path / "served.keras")
+    np.save(tmp_path / "images.npy", np.float32(photos / 255))
+    program = (
+        "from tta_helpers import load_model\nimport numpy as np\n"
+        "model = load_model('served.keras')\n"
+        "np.save('probs.npy', model.predict(np.load('images.npy'), verbose=0))\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "probs.npy"), expected.mean(axis=0), atol=1e-5)

@@ -5,6 +5,7 @@
 Everything here works on arrays, on tensors, and on the symbols that a graph is built from.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,13 +74,21 @@ class Interface:
         """Return (height, width, channels) of an image whose axes are in the declared order."""
         return (*shape[1:], shape[0]) if self._first else tuple(shape)
 
-    def is_map(self, shape: Sequence[int]) -> bool:
+    def is_map(self, shape: Sequence[int], size: Sequence[int] | None = None) -> bool:
         """Return whether outputs of this shape, (n, ...), are maps that views are undone for.
+
+        Parameters
+        ----------
+        shape
+            Of the outputs.
+        size
+            (height, width) of the images, where it is known.
 
         Raises
         ------
         ValueError
-            If that cannot be known: three axes, or more than four, and `maps` was left out.
+            If that cannot be known: three axes, or more than four, and `maps` was left out; or if
+            they are maps whose values come first.
         """
         if len(shape) <= 2 or self.maps is False:
             return False
@@ -88,6 +97,13 @@ class Interface:
                 f"The model answers with arrays of shape {tuple(shape[1:])} an image. Pass "
                 "maps=True if they are (rows, columns) or (rows, columns, values) of the image, to "
                 "have the views undone, and maps=False if no axis is a position in the image."
+            )
+        if size and _values_first(shape[1:], size):
+            raise ValueError(
+                f"The model answers with arrays of shape {tuple(shape[1:])} an image, maps with "
+                "their values first. Hand over keras.Sequential([keras.Input(shape), model, "
+                "keras.layers.Permute((2, 3, 1))]); or pass maps=False if no axis is a position in "
+                "the image."
             )
         return True
 
@@ -110,15 +126,26 @@ class Interface:
                     f"The model has {len(found)} outputs: {some}. Take one with head={one!r}, or "
                     f"several with outputs={{head: kind, ...}}, such as {{{one!r}: 'softmax'}}."
                 )
-            return found
+            return [_flat(found[0], next(iter(named)))]
         return [self._head(head, named, found) for head, _ in self.heads]
 
     def _head(self, head: str | int, named: Mapping[Any, Any], found: Sequence[Any]) -> Any:
         if head in named:
-            return named[head]
+            return _flat(named[head], head)
         if isinstance(head, int) and -len(found) <= head < len(found):
-            return found[head]
+            return _flat(found[head], head)
         raise ValueError(f"The model has no output {head!r}; it has {', '.join(map(repr, named))}.")
+
+
+def _values_first(shape: Sequence[int | None], size: Sequence[int]) -> bool:
+    """Whether a map's last two axes have the proportions of the image, and its first two have not.
+
+    Then it is (values, rows, columns).
+    """
+    if len(shape) != 3 or None in shape:
+        return False
+    (a, b, c), (height, width) = shape, size
+    return b * width == c * height and a * width != b * height
 
 
 def _by_name(outputs: Any, names: Sequence[str]) -> dict[Any, Any]:
@@ -127,6 +154,15 @@ def _by_name(outputs: Any, names: Sequence[str]) -> dict[Any, Any]:
     outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
     names = list(names) if len(names) == len(outputs) else range(len(outputs))
     return dict(zip(names, outputs, strict=True))
+
+
+def _flat(output: Any, head: Any) -> Any:
+    if isinstance(output, Mapping | list | tuple):
+        raise ValueError(
+            f"The model's output {head!r} is a {type(output).__name__} of outputs. Hand over one "
+            "that answers with one list or dictionary: keras.Model(model.inputs, model.outputs)."
+        )
+    return output
 
 
 def interface(
@@ -151,6 +187,9 @@ def interface(
     heads = ((head, outputs),) if single else tuple(outputs.items())
     if not heads:
         raise ValueError("outputs is empty; name at least one head and its kind.")
+    for option, value in (("image_input", image_input), *(("head", name) for name, _ in heads)):
+        if not isinstance(value, str | int | None):
+            raise ValueError(f"{option} is {value!r}; give a name or a number.")
     for name, kind in heads:
         if kind not in KINDS:
             where = f"outputs of head {name!r} is" if name is not None else "outputs is"
@@ -159,6 +198,8 @@ def interface(
         raise ValueError(f"data_format is {data_format!r}; use one of {FORMATS}.")
     if preprocess is not None and not callable(preprocess):
         raise ValueError(f"preprocess is {preprocess!r}; give a Keras layer or a function.")
+    if preprocess is not None and type(preprocess).__hash__ is None:  # a dataclass, for instance
+        preprocess = functools.partial(preprocess)  # what may change has no graph to be kept
     limits = _limits(value_range)
     return Interface(heads, single, limits, preprocess, data_format, image_input, maps)
 

@@ -38,6 +38,8 @@ def load_model(
         If it is of another format, damaged, holds code (a Lambda layer), or needs an object that
         was not handed over. The message names the layer and says what to do.
     """
+    import tta_helpers.predict  # noqa: F401 (the layers of a `tta_model` are registered there)
+
     path = Path(path)
     _check_format(path)
     try:

@@ -56,6 +56,8 @@ def check_drawn(datagen: Any, white: float, copy: np.ndarray) -> None:
 def checked_copy(copy: Any) -> np.ndarray:
     """Return a copy of all images as an array, (n, height, width, channels)."""
     copy = np.asarray(copy)
+    if copy.ndim == 4 and not len(copy):
+        raise ValueError(f"A copy has shape {copy.shape}: there is no image in it.")
     if copy.ndim != 4:
         raise ValueError(
             f"A copy has shape {copy.shape}; give a sequence of arrays (n, height, width, "

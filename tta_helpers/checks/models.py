@@ -27,6 +27,7 @@ def check_model(model: Any, interface: Interface, *, plain: bool = True) -> None
     built = getattr(model, "inputs", None) and getattr(model, "outputs", None)
     images = image_symbol(model, interface) if built else None
     if plain and interface.preprocess is None:  # what it does to the images is not known
+        _check_type(images)
         _check_channels(model, images, interface)
         check_scale(model, interface.value_range, images)
     if built:
@@ -142,6 +143,16 @@ def _check_channels(model: keras.Model, images: Any, interface: Interface) -> No
     for part in parts if not turns and len(shape) == 3 else ():
         if getattr(part, "data_format", None) == "channels_first":
             raise ValueError(_first(f"has a layer, {part.name}, that takes channels first"))
+
+
+def _check_type(images: Any) -> None:
+    """Raise a ValueError for a model of whole numbers: Keras would cut off a view's fractions."""
+    dtype = keras.backend.standardize_dtype(images.dtype) if images is not None else "float32"
+    if not keras.backend.is_float_dtype(dtype):
+        raise ValueError(
+            f"The model takes images as {dtype}, and views have fractions, which would be cut off. "
+            "Pass value_range=(0, 255) and preprocess=keras.ops.round."
+        )
 
 
 def _first(what: str) -> str:

@@ -12,6 +12,7 @@ from tta_helpers.predict.forward import checked_endings, predict_mixed, worth_a_
 from tta_helpers.progress import progress
 from tta_helpers.quiet import keras
 from tta_helpers.views import View, check_turns
+from tta_helpers.views.compose import as_views
 
 
 def predict_scores(
@@ -82,6 +83,8 @@ def predict_selected(
     """
     if not isinstance(outputs, str):
         raise ValueError(f"outputs is {outputs!r}; a selection is averaged for one head: head=...")
+    views = as_views(views)
+    checks.check_whole_number("batch_size", batch_size, "images")
     how = interface(outputs, head, value_range, preprocess, data_format, maps=False)
     (last,) = checked_endings(model, how)
     source = Source(images, model, how, batch_size)

@@ -74,10 +74,17 @@ def predict_copies(
         found.update(zip(waiting, answers, strict=True))
         waiting.clear()
 
+    shape = None
     for copy in map(checks.checked_copy, copies):
-        if not keys:
-            checks.check_size(model, copy.shape[1:], how)
+        if shape is None:
+            shape = copy.shape
+            checks.check_size(model, shape[1:], how)
             checks.check_copy_range(model, copy, value_range)
+        if copy.shape != shape:
+            raise ValueError(
+                f"A copy has shape {copy.shape}, the first one {shape}; give as many images of the "
+                "same size each time."
+            )
         keys.append([hash(image.tobytes()) for image in copy])
         for key, image in zip(keys[-1], copy, strict=True):
             if key not in found:

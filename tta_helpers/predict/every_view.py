@@ -127,8 +127,7 @@ def predict_views(
     shape = how.image_shape(source.shape)
     views = check_views(views, shape)
     if precision == "bfloat16":
-        weights, model = model.get_weights(), bfloat16_copy(model)
-        model.set_weights(weights)  # they may have changed since the copy was made
+        model = bfloat16_copy(model)
     task = _Task(model, how, views, endings, source.structure, shape[:2])
     if out is not None:
         return _into_file(task, source, out, batch_size, precision)
@@ -180,7 +179,7 @@ class _Task:
     def _finished(self, output: Any, j: int, view: View) -> np.ndarray:
         """Return the output of one head as checked probabilities, maps turned back."""
         output = ops.convert_to_numpy(output)
-        is_map, kind = self.how.is_map(output.shape), self.how.heads[j][1]
+        is_map, kind = self.how.is_map(output.shape, self._size), self.how.heads[j][1]
         output = checks.probabilities(output, kind, self._endings[j])
         if not is_map:
             return output

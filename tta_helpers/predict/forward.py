@@ -6,6 +6,7 @@ a second or two, the saving on some thousand images.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tta_helpers.quiet import keras, ops
 from tta_helpers.views import Compose, View
 
 WORTH_A_GRAPH = 4000  # images that a model predicts, in one call or in several
+SETTINGS = ("activation", "mean", "variance", "scale", "offset")  # of layers: a graph holds them
 KEPT_GRAPHS = 64  # of a model: one a view, image size, type and interface
 
 
@@ -36,9 +38,10 @@ class _Memory:
 
 
 def memory_of(model: keras.Model) -> _Memory:
-    """Return a model's memory, a fresh one if layers, activations or variables were exchanged."""
-    layers = model._flatten_layers()
-    parts = [part for layer in layers for part in (layer, vars(layer).get("activation"))]
+    """Return a model's memory, a fresh one if layers, settings or variables were exchanged."""
+    parts = []
+    for layer in model._flatten_layers():
+        parts += [layer, *(vars(layer).get(name) for name in SETTINGS)]
     parts += model.variables
     memory = vars(model).get("_tta_memory")
     changed = memory and list(map(id, memory.parts)) != list(map(id, parts))
@@ -59,7 +62,8 @@ def checked_endings(model: keras.Model, interface: Interface, *, plain: bool = T
     """Return what a model's wanted outputs end in, once `checks.check_model` has passed it."""
     if not isinstance(model, keras.Model):
         checks.check_model(model, interface)
-    memory, case = memory_of(model), (interface, plain)
+    preprocessed = interface.preprocess is not None  # each new lambda would be a case of its own
+    memory, case = memory_of(model), (replace(interface, preprocess=None), preprocessed, plain)
     if case not in memory.sound:
         checks.check_model(model, interface, plain=plain)
         built = getattr(model, "outputs", None)
@@ -147,7 +151,9 @@ def _graph(
 
     def build() -> keras.Model:
         inputs = [keras.Input(shape, dtype=dtype) for shape, dtype in forms]
-        images = _shown(interface, own(view)(interface.unit(inputs[0])))
+        images = _shown(
+            interface, own(view, interface.image_shape(forms[0][0]))(interface.unit(inputs[0]))
+        )
         outputs = interface.selected(
             model(packed(structure, images, inputs[1:])), output_names(model)
         )
@@ -208,18 +214,37 @@ def _mixed_graph(
 
     def build() -> keras.Model:
         inputs = [keras.Input(shape, dtype=dtype) for _ in views]
-        seen = [own(v)(interface.unit(group)) for v, group in zip(views, inputs, strict=True)]
+        copies = [own(view, interface.image_shape(shape)) for view in views]
+        seen = [view(interface.unit(group)) for view, group in zip(copies, inputs, strict=True)]
         found = model(_shown(interface, ops.concatenate(seen)))
         return keras.Model(inputs, interface.selected(found, output_names(model))[0])
 
     return _kept(model, (views, shape, dtype, interface), build)
 
 
-def own(view: View) -> View:
-    """Return a copy of a view for one graph; a shared one would remember every model."""
+def own(view: View, image_shape: Sequence[int]) -> View:
+    """Return a copy of a view for one graph; a shared one would remember every model.
+
+    Raises
+    ------
+    ValueError
+        If the copy does something else, because the view's config leaves a setting out.
+    """
     if isinstance(view, Compose):  # its config names its views, which may not be registered
-        return Compose([own(part) for part in view.views], name=view.name)
-    return type(view).from_config(view.get_config())
+        return Compose([own(part, image_shape) for part in view.views], name=view.name)
+    probe = np.random.default_rng(0).random((1, *image_shape), np.float32)
+    try:
+        copy = type(view).from_config(view.get_config())
+        same = np.allclose(*(ops.convert_to_numpy(v(probe)) for v in (view, copy)), equal_nan=True)
+    except TypeError:  # a setting that has no default
+        same = False
+    if not same:
+        raise ValueError(
+            f"{type(view).__name__} cannot be copied into a graph: its config leaves out what it "
+            "was given. Let its __init__ pass its settings on, as in super().__init__({'factor': "
+            "factor}, **kwargs)."
+        )
+    return copy
 
 
 def bfloat16_copy(model: keras.Model) -> keras.Model:
@@ -230,7 +255,16 @@ def bfloat16_copy(model: keras.Model) -> keras.Model:
         return type(layer).from_config({**layer.get_config(), **dtype})
 
     memory = kept_memory(model)
-    if memory.bfloat16 is None:
-        copy = keras.models.clone_model(model, clone_function=lowered, recursive=True)
-        memory.bfloat16 = copy
+    try:
+        if memory.bfloat16 is None:
+            memory.bfloat16 = keras.models.clone_model(
+                model, clone_function=lowered, recursive=True
+            )
+        memory.bfloat16.set_weights(model.get_weights())  # they may have changed since
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            "The model cannot be copied layer by layer, as precision='bfloat16' does: it is "
+            "subclassed or quantized, or has a layer whose config does not build it again. Leave "
+            f"precision out ({type(error).__name__}: {error})."
+        ) from error
     return memory.bfloat16

@@ -66,7 +66,7 @@ class AverageViews(keras.layers.Layer):
 
     def _mean(self, predictions: list) -> Any:
         pairs = list(zip(self.weights_of_views, predictions, strict=True))
-        if len(predictions[0].shape) < 4:
+        if len(predictions[0].shape) < 3:
             return sum(weight * p for weight, p in pairs)
         seen = [ops.logical_not(ops.isnan(p)) for p in predictions]
         known = [w * ops.where(s, p, 0.0) for s, (w, p) in zip(seen, pairs, strict=True)]
@@ -136,6 +136,7 @@ class InRange(keras.layers.Layer):
     def call(self, images_and_predictions: list) -> Any:
         """Look at every value of an image."""
         images, predictions = images_and_predictions
+        images = ops.cast(images, "float32")
         low, high = self.value_range
         slack = checks.TOLERANCE * (high - low)
         fits = ops.logical_and(images >= low - slack, images <= high + slack)  # not so for NaN
@@ -220,7 +221,7 @@ def tta_model(
     views = check_views(views, shape)
     weights = normalised_weights(weights, len(views))
     inputs, images = _new_inputs(model, how, given)
-    seen = [_heads(model, how, own(view), inputs, images, shape[:2]) for view in views]
+    seen = [_heads(model, how, own(view, shape), inputs, images, shape[:2]) for view in views]
     if "softmax" not in endings or len(endings) > 1:
         _check_kinds(model, how, endings, given)
     averages = {}
@@ -264,7 +265,7 @@ def _heads(
     flat = [shown if symbol is images else symbol for symbol in keras.tree.flatten(inputs)]
     found = how.selected(model(keras.tree.pack_sequence_as(inputs, flat)), output_names(model))
     return [
-        _turned_back(output, kind, view, size) if how.is_map(output.shape) else output
+        _turned_back(output, kind, view, size) if how.is_map(output.shape, size) else output
         for output, (_, kind) in zip(found, how.heads, strict=True)
     ]
 
