@@ -20,7 +20,8 @@ BENCH := .venv-bench
 RUNS := $(BIN)/python -W ignore -m tta_helpers.workbook.runs
 SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
-RUNNER_TESTS := chain clusters command fuzz kernels makefile parameters runs survival sweeps
+RUNNER_TESTS := chain clusters command docs fuzz kernels makefile parameters real runs shards survival \
+    sweeps wheel
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish docs clean
