@@ -17,7 +17,7 @@ from keras import layers, ops
 from scipy import special
 
 from tta_helpers import policies, predict_copies, predict_views, tta_model, views
-from tta_helpers.loss_predictor import predict_selected
+from tta_helpers.loss_predictor import predict_scores, predict_selected
 from tta_helpers.predict import every_view, forward
 from tta_helpers.views import FLIP
 
@@ -463,6 +463,52 @@ def test_a_preprocess_without_a_hash(times, linear, photos):
         np.testing.assert_allclose(probs[:, ::times], wanted, atol=1e-5)
 
 
+FACTOR = 0.5
+
+
+def by_global(images):
+    return images * FACTOR
+
+
+class Reader:
+    factor = 0.5
+
+    def read(self, images):
+        return images * self.factor
+
+
+def test_no_old_graph_answers_for_what_has_changed(linear, photos, monkeypatch):
+    """A function that reads a global or its object; a layer that is adapted; a view's setting."""
+    reader, layer, many = Reader(), layers.Normalization(), photos.repeat(400, axis=0)
+    choice = np.arange(4400)[:, None] % 2
+
+    def predict(function):
+        probs = predict_views(linear.model, many, FLIP, preprocess=function)[:, ::400]
+        mixed = predict_selected(linear.model, many, FLIP, choice, preprocess=function)
+        return [*probs, mixed[::400], mixed[1::400]]
+
+    for function in (by_global, reader.read, layer):
+        predict(function)
+    monkeypatch.setitem(globals(), "FACTOR", 0.7)
+    reader.factor = 0.7
+    unit = photos / 255
+    layer.adapt(np.float32(unit))
+    mean, deviation = unit.mean(axis=(0, 1, 2)), unit.std(axis=(0, 1, 2))
+    for function, changed in (
+        (by_global, unit * 0.7),
+        (reader.read, unit * 0.7),
+        (layer, (unit - mean) / deviation),
+    ):
+        wanted = [linear.probs(view) for view in flipped(changed)]
+        np.testing.assert_allclose(predict(function), [*wanted, *wanted], atol=1e-4)
+    view = views.Brightness(0.1)
+    for delta in (0.1, 0.3):
+        view.delta = delta
+        probs = predict_views(linear.model, many, [view])[0, ::400]
+        wanted = linear.probs(np.clip(unit + delta, 0, 1))
+        np.testing.assert_allclose(probs, wanted, atol=1e-5)
+
+
 def test_new_lambdas_do_not_pile_up(linear, photos):
     held = []
     for factor in np.linspace(0.1, 1, 80):
@@ -512,6 +558,16 @@ def test_what_bfloat16_cannot_copy(photos):
             predict_views(model, given, FLIP, precision="bfloat16")
 
 
+def test_bfloat16_of_a_network_with_arithmetic_in_it(linear, photos):
+    """Operations such as x * 2 are copied as they are: they have no type of their own."""
+    symbol = keras.Input(SHAPE)
+    model = keras.Model(symbol, linear.model((symbol * 2.0)[:, ::-1]))
+    probs = predict_views(model, photos, FLIP, precision="bfloat16")
+    wanted = [linear.probs(2 * view[:, ::-1]) for view in flipped(photos / 255)]
+    np.testing.assert_allclose(probs, wanted, atol=0.15)
+    assert 0 < np.abs(probs - wanted).mean() < 0.02
+
+
 def test_copies_of_other_shapes(linear, photos):
     unit = np.float32(photos / 255)
     for other in (unit[:5], unit[:, :, :5]):
@@ -535,6 +591,15 @@ def test_words_of_another_type(linear, photos):
     for option in ({"head": ["a"]}, {"image_input": [0]}, {"outputs": {("a",): "raw"}}):
         with pytest.raises(ValueError, match="give a name or a number"):
             predict_views(linear.model, photos, FLIP, **option)
+    with pytest.raises(ValueError, match="maps is 'no'"):
+        predict_views(linear.model, photos, FLIP, maps="no")
+    with pytest.raises(ValueError, match="image_shape is 5"):
+        tta_model(linear.model, FLIP, image_shape=5)
+    for weights in ("ab", [[1], [1, 2]]):
+        with pytest.raises(ValueError, match="one number a view"):
+            tta_model(linear.model, FLIP, weights)
+    with pytest.raises(ValueError, match="predictor is a str"):
+        predict_scores("predictor.keras", photos)
     symbol = keras.Input(SHAPE)
     first = layers.Dense(2)(layers.Flatten()(symbol))
     nested = keras.Model(symbol, {"a": {"b": first}, "c": first})

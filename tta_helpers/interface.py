@@ -39,6 +39,8 @@ class Interface:
         Name or number of the images among several inputs.
     maps
         Whether outputs are maps of the image, to be turned back; None: those of four axes are.
+    does
+        A digest of what `preprocess` does to images, for it may do something else another time.
     """
 
     heads: tuple[tuple[str | int | None, str], ...] = ((None, "softmax"),)
@@ -48,6 +50,7 @@ class Interface:
     data_format: str = "channels_last"
     image_input: str | int | None = None
     maps: bool | None = None
+    does: str = ""
 
     def unit(self, images: Any) -> Any:
         """Return images as float32 in [0, 1], channels last."""
@@ -196,6 +199,8 @@ def interface(
             raise ValueError(f"{where} {kind!r}; use one of {KINDS}.")
     if data_format not in FORMATS:
         raise ValueError(f"data_format is {data_format!r}; use one of {FORMATS}.")
+    if maps not in (None, True, False):
+        raise ValueError(f"maps is {maps!r}; give True or False, or leave it out.")
     if preprocess is not None and not callable(preprocess):
         raise ValueError(f"preprocess is {preprocess!r}; give a Keras layer or a function.")
     if preprocess is not None and type(preprocess).__hash__ is None:  # a dataclass, for instance

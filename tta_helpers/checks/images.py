@@ -81,8 +81,10 @@ def as_array(images: Any) -> np.ndarray:
 
 def _cast(images: np.ndarray) -> str:
     """Return the cast that keeps the values of images that are neither uint8 nor floats."""
-    if images.dtype == bool or not np.issubdtype(images.dtype, np.integer):
+    if images.dtype == bool:
         return "images.astype('float32') makes True 1 and False 0."
+    if not np.issubdtype(images.dtype, np.integer):
+        return "Numbers of another type become floats by images.astype('float32')."
     low, high = images.min(), images.max()
     if low < 0 or high > 255:
         return (

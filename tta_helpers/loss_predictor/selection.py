@@ -8,7 +8,7 @@ from tta_helpers import checks
 from tta_helpers.interface import Interface, interface
 from tta_helpers.policies import checked_choice
 from tta_helpers.predict.batches import Source
-from tta_helpers.predict.forward import checked_endings, predict_mixed, worth_a_graph
+from tta_helpers.predict.forward import as_it_is_now, checked_endings, predict_mixed, worth_a_graph
 from tta_helpers.progress import progress
 from tta_helpers.quiet import keras
 from tta_helpers.views import View, check_turns
@@ -34,6 +34,8 @@ def predict_scores(
     ValueError
         For images of another shape or range, or scores that are no numbers.
     """
+    if not isinstance(predictor, keras.Model):
+        raise ValueError(f"predictor is a {type(predictor).__name__}; give a fitted network.")
     images = checks.checked_images(images, Interface())
     checks.check_whole_number("batch_size", batch_size, "images")
     scores = np.empty((len(images), predictor.output_shape[-1]), np.float32)
@@ -91,7 +93,9 @@ def predict_selected(
     if source.structure is not None or source.n is None:
         raise ValueError("Views are selected for one array of images; give that.")
     checks.check_size(model, source.shape, how)
-    check_turns(views, how.image_shape(source.shape))
+    shape = how.image_shape(source.shape)
+    check_turns(views, shape)
+    how = as_it_is_now(how, shape)
     choice = checked_choice(choice, len(views), source.n)
     probs = None  # how many classes there are, a subclassed model shows with its first outputs
     keep = worth_a_graph(model, source.n)

@@ -102,7 +102,10 @@ def at_labels(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def normalised_weights(weights: np.ndarray | None, n_views: int) -> np.ndarray:
     """Return one weight a view, summing to one."""
-    weights = np.ones(n_views) if weights is None else np.asarray(weights, dtype=np.float64)
+    try:
+        weights = np.ones(n_views) if weights is None else np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"weights are {weights!r}; give one number a view.") from None
     if weights.shape != (n_views,):
         raise ValueError(
             f"weights has shape {weights.shape}; give one number for each of the {n_views} views."

@@ -11,10 +11,12 @@ from tta_helpers import checks
 from tta_helpers.interface import Interface, interface
 from tta_helpers.predict.batches import Batch, Source, joined, labels_of
 from tta_helpers.predict.forward import (
+    as_it_is_now,
     bfloat16_copy,
     checked_endings,
     kept_memory,
     predict_view,
+    shown_probe,
     worth_a_graph,
 )
 from tta_helpers.predict.results import InFile, InMemory, digest, form, spot_check
@@ -125,7 +127,7 @@ def predict_views(
     source = Source(images, model, how, batch_size)
     checks.check_size(model, source.shape, how)
     shape = how.image_shape(source.shape)
-    views = check_views(views, shape)
+    views, how = check_views(views, shape), as_it_is_now(how, shape)
     if precision == "bfloat16":
         model = bfloat16_copy(model)
     task = _Task(model, how, views, endings, source.structure, shape[:2])
@@ -202,7 +204,7 @@ def _into_file(
         "model": f"{digest(*task.model.get_weights())} {form(task.model)}",
         "views": [[type(view).__name__, repr(view.get_config())] for view in task.views],
         "interface": repr(task.how.heads) + repr(task.how.value_range) + _named(task.how),
-        "preprocess": _shown(task.how, shape),
+        "preprocess": list(map(spot_check, shown_probe(task.how, shape))),
         "images": [source.n, list(source.shape), digest(*sample)],
         "batch_size": batch_size,
         "precision": precision,
@@ -219,13 +221,6 @@ def _into_file(
                 file.close()
                 raise
     return file.result()
-
-
-def _shown(how: Interface, shape: tuple[int, ...]) -> list[str]:
-    """Return some values that the model is shown, to tell one `preprocess` from another."""
-    probe = np.random.default_rng(0).random((2, *shape), np.float32)
-    shown = keras.tree.flatten(how.shown(ops.convert_to_tensor(probe)))
-    return [spot_check(ops.convert_to_numpy(part)) for part in shown]
 
 
 def _named(how: Interface) -> str:

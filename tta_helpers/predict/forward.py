@@ -15,6 +15,7 @@ from tta_helpers import checks
 from tta_helpers.checks.models import output_names, output_struct
 from tta_helpers.interface import Interface, packed
 from tta_helpers.predict.batches import Batch
+from tta_helpers.predict.results import digest
 from tta_helpers.quiet import keras, ops
 from tta_helpers.views import Compose, View
 
@@ -70,6 +71,23 @@ def checked_endings(model: keras.Model, interface: Interface, *, plain: bool = T
         found = interface.selected(output_struct(model), output_names(model)) if built else []
         memory.sound[case] = list(map(checks.ending, found)) or [""] * len(interface.heads)
     return memory.sound[case]
+
+
+def shown_probe(interface: Interface, shape: Sequence[int]) -> list[np.ndarray]:
+    """Return what a model is shown of two fixed images, (rows, columns, channels)."""
+    probe = np.random.default_rng(0).random((2, *shape), np.float32)
+    shown = keras.tree.flatten(interface.shown(ops.convert_to_tensor(probe)))
+    return [ops.convert_to_numpy(part) for part in shown]
+
+
+def as_it_is_now(interface: Interface, shape: Sequence[int]) -> Interface:
+    """Return an interface that knows what its `preprocess` does now, so that no old graph serves.
+
+    A layer may have been adapted since, and a function may read what has changed.
+    """
+    if interface.preprocess is None:
+        return interface
+    return replace(interface, does=digest(*shown_probe(interface, shape)))
 
 
 def worth_a_graph(model: keras.Model, n_images: int) -> bool:
@@ -159,7 +177,8 @@ def _graph(
         )
         return keras.Model(inputs, outputs)
 
-    return _kept(model, (view, forms, interface, repr(structure)), build)
+    told = repr(view.get_config())  # its settings may be set anew
+    return _kept(model, (view, told, forms, interface, repr(structure)), build)
 
 
 def predict_mixed(
@@ -219,7 +238,8 @@ def _mixed_graph(
         found = model(_shown(interface, ops.concatenate(seen)))
         return keras.Model(inputs, interface.selected(found, output_names(model))[0])
 
-    return _kept(model, (views, shape, dtype, interface), build)
+    told = tuple(repr(view.get_config()) for view in views)
+    return _kept(model, (views, told, shape, dtype, interface), build)
 
 
 def own(view: View, image_shape: Sequence[int]) -> View:
@@ -251,7 +271,8 @@ def bfloat16_copy(model: keras.Model) -> keras.Model:
     """Return the model with layers that compute in bfloat16, but for the last: probabilities."""
 
     def lowered(layer: keras.Layer) -> keras.Layer:
-        dtype = {} if layer is model.layers[-1] else {"dtype": "mixed_bfloat16"}
+        exact = layer is model.layers[-1] or not isinstance(layer, keras.Layer)  # x / 255, say
+        dtype = {} if exact else {"dtype": "mixed_bfloat16"}
         return type(layer).from_config({**layer.get_config(), **dtype})
 
     memory = kept_memory(model)

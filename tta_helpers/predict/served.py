@@ -307,6 +307,8 @@ def _fixed_shape(
             "The model is subclassed and does not tell the size of its images. Hand over "
             "keras.Sequential([keras.Input((height, width, channels)), model])."
         )
+    if not isinstance(image_shape, list | tuple | None):
+        raise ValueError(f"image_shape is {image_shape!r}; give three numbers, as (224, 224, 3).")
     shape = tuple(image_shape or image_symbol(model, how).shape[1:])
     if None in shape or len(shape) != 3:
         raise ValueError(
