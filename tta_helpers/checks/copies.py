@@ -74,6 +74,12 @@ def check_copy_range(
     Without `value_range` it is known only where the model's first layers tell, and 8-bit values are
     refused where they do not.
     """
+    inputs = getattr(model, "inputs", None)
+    if inputs and not keras.backend.is_float_dtype(inputs[0].dtype) and (copy % 1).any():
+        raise ValueError(
+            f"copies have fractions, and the model takes images as {inputs[0].dtype}, which cuts "
+            "them off. Give whole numbers in its range: np.rint(255 * copy) of a copy in [0, 1]."
+        )
     low, high = float(copy.min()), float(copy.max())
     if value_range is not None:
         if not (value_range[0] - TOLERANCE <= low and high <= value_range[1] + TOLERANCE):
