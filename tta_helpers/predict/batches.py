@@ -40,9 +40,6 @@ class Batch:
         return len(self.images)
 
 
-SAMPLE = 256  # rows of arrays that they are known again by
-
-
 class Source:
     """Batches of images from whatever holds them.
 
@@ -86,16 +83,8 @@ class Source:
         """Return how many batches there are, 0 if unknown."""
         return self._n_batches or 0
 
-    def sample(self) -> list[np.ndarray]:
-        """Return inputs to know these by: rows from all over arrays, or a stream's first batch."""
-        if self._streamed:
-            images, others = self._taken(self._inputs)
-            return list(map(as_array, (images, *others)))
-        rows = np.unique(np.linspace(0, self.n - 1, SAMPLE).astype(int))
-        return [part[rows] for part in self._whole]
-
-    def batches(self, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches from image `start` on, each checked.
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches, each checked.
 
         Raises
         ------
@@ -103,10 +92,9 @@ class Source:
             For images of another shape, type or range than declared.
         """
         if not self._streamed:
-            for row in range(start, self.n, self._batch_size):
+            for row in range(0, self.n, self._batch_size):
                 yield self._checked(*(part[row : row + self._batch_size] for part in self._whole))
             return
-        seen = 0
         for element in self._batches:
             inputs, given = _parted(element)
             images, others = self._taken(inputs)
@@ -119,17 +107,8 @@ class Source:
                     f"{self.shape}; bring all to one size."
                 )
             for row in range(0, len(images), self._batch_size):
-                end = min(row + self._batch_size, len(images))
-                first = max(row, start - seen)  # a file may end within a batch
-                if first < end:
-                    parts = [as_array(part)[first:end] for part in (images, *others)]
-                    yield self._checked(*parts, given=given, start=first, among=len(images))
-            seen += len(images)
-        if seen < start:
-            raise ValueError(
-                f"The stream gave {seen} images, and {start} were predicted before: it is another "
-                "one. Delete what was predicted, or name another file."
-            )
+                parts = [as_array(part)[row : row + self._batch_size] for part in (images, *others)]
+                yield self._checked(*parts, given=given, start=row, among=len(images))
 
     def _taken(self, inputs: Any) -> tuple[Any, list]:
         """Return the images and the other inputs of one batch."""

@@ -199,28 +199,28 @@ def _into_file(
             "The model has no weights yet, by which a file tells what it is of. Load them, or call "
             "it once: model(images[:1])."
         )
-    sample, shape = source.sample(), task.how.image_shape(source.shape)
+    shape = task.how.image_shape(source.shape)
     what = {
         "model": f"{digest(*task.model.get_weights())} {form(task.model)}",
         "views": [[type(view).__name__, repr(view.get_config())] for view in task.views],
         "interface": repr(task.how.heads) + repr(task.how.value_range) + _named(task.how),
         "preprocess": list(map(spot_check, shown_probe(task.how, shape))),
-        "images": [source.n, list(source.shape), digest(*sample)],
+        "images": [source.n, list(source.shape)],
         "batch_size": batch_size,
         "precision": precision,
     }
-    file = InFile(out, what, batch_size)
-    if not file.finished:
-        with progress(total=source.n, desc=f"predict {len(task.views)} views") as bar:
-            bar.update(file.done)
-            try:
-                for batch in source.batches(file.done):
-                    file.add(task.blocks(batch, keep=True)[0])
-                    bar.update(len(batch))
-            except BaseException:  # Ctrl-C too
-                file.close()
-                raise
-    return file.result()
+    file = InFile(out, what)
+    with progress(total=source.n, desc=f"predict {len(task.views)} views") as bar:
+        try:
+            for batch in source.batches():
+                told = digest(batch.images, *batch.others)
+                if not file.has(len(batch), told):
+                    file.add(task.blocks(batch, keep=True)[0], told)
+                bar.update(len(batch))
+            return file.result()
+        except BaseException:  # Ctrl-C too
+            file.close()
+            raise
 
 
 def _named(how: Interface) -> str:

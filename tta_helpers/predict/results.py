@@ -54,15 +54,8 @@ class InFile:
     path
         The `.npy` file to be.
     what
-        What is predicted, as JSON can hold it. A partial file is gone on with if it is of the same;
-        a whole one is the answer.
-
-    Attributes
-    ----------
-    done
-        Images that an earlier, stopped prediction has left.
-    finished
-        Whether the file was whole already.
+        What is predicted, as JSON can hold it. A partial file is gone on with if it is of the same
+        and of the same images; a whole one is the answer.
 
     Raises
     ------
@@ -70,7 +63,7 @@ class InFile:
         If the file, or a partial one, is of something else, or another process is writing it.
     """
 
-    def __init__(self, path: str | os.PathLike, what: Mapping[str, Any], batch_size: int):
+    def __init__(self, path: str | os.PathLike, what: Mapping[str, Any]):
         if not isinstance(path, str | os.PathLike):
             raise ValueError(f"out is {path!r}; name a file that ends in .npy.")
         self._path = Path(path)
@@ -79,19 +72,22 @@ class InFile:
         if not self._path.parent.is_dir():
             raise ValueError(f"out lies in {self._path.parent}, which is no folder; make it first.")
         self._partial = self._path.with_suffix(".partial")
+        self._trail = self._path.with_suffix(".trail")  # a line a batch: how many images, a digest
         self._note = self._path.with_suffix(".json")
         self._what = json.loads(json.dumps(what))
         self._row: tuple[int, ...] | None = None
-        self._file, self.done = None, 0
+        self._file, self._done = None, 0
+        self._left: list[list] = []  # batches that were there and have not come again yet
         if not self._path.exists():
             self._file = self._claimed()
-        self.finished = self._path.exists()
+        self._finished = self._path.exists()
         try:
-            if self.finished:
+            if self._finished:
                 self._check(self._read_note(), self._path)
+                self._left = list(self._read_note().get("batches", []))
                 self._release()  # it was finished a moment ago
             elif self._partial.stat().st_size:
-                self.done = self._left_over(batch_size)
+                self._left = self._left_over()
             elif self._note.exists() and "what" not in self._read_note():
                 raise ValueError(
                     f"{self._note} is there already, and would be written over: the note of "
@@ -140,20 +136,54 @@ class InFile:
                 "Delete it, or name another file."
             )
 
-    def _left_over(self, batch_size: int) -> int:
-        """Return how many whole batches' images a partial file of the same prediction holds."""
+    def _left_over(self) -> list[list]:
+        """Return the batches that a partial file of the same prediction holds whole."""
         note = self._read_note()
         self._check(note, self._partial)
         self._row = tuple(note["row"])
-        rows = (self._partial.stat().st_size - HEADER) // self._row_bytes
-        return max(0, rows // batch_size * batch_size)
+        room, kept = (self._partial.stat().st_size - HEADER) // self._row_bytes, []
+        lines = self._trail.read_text().splitlines() if self._trail.exists() else []
+        for n, told in (line.split() for line in lines if line.count(" ") == 1):
+            room -= int(n)
+            if room < 0:
+                break
+            kept.append([int(n), told])
+        self._write_trail(kept)
+        return kept
+
+    def _write_trail(self, batches: Sequence[Sequence]) -> None:
+        self._trail.write_text("".join(f"{n} {told}\n" for n, told in batches))
+
+    def has(self, n: int, told: str) -> bool:
+        """Return whether the next batch, of `n` images with this digest, is in the file already.
+
+        Raises
+        ------
+        ValueError
+            If another batch is there.
+        """
+        if not self._left:
+            if self._finished:
+                raise ValueError(self._other_images("more"))
+            return False
+        if self._left.pop(0) != [n, told]:
+            raise ValueError(self._other_images("other"))
+        self._done += n
+        return True
+
+    def _other_images(self, which: str) -> str:
+        path = self._path if self._finished else self._partial
+        return (
+            f"{path} is from another prediction (other images: from number {self._done} on, "
+            f"{which} came now). Delete it, or name another file."
+        )
 
     @property
     def _row_bytes(self) -> int:
         return 4 * int(np.prod(self._row))
 
-    def add(self, block: np.ndarray) -> None:
-        """Take the next images' predictions, shape (views, images, ...)."""
+    def add(self, block: np.ndarray, told: str) -> None:
+        """Take the next images' predictions, shape (views, images, ...), and their digest."""
         rows = np.ascontiguousarray(np.moveaxis(block, 1, 0))
         if self._row is None or not self._file.tell():
             self._begin(rows.shape[1:])
@@ -161,38 +191,49 @@ class InFile:
             raise ValueError(f"An image's predictions were {self._row} and are {rows.shape[1:]}.")
         self._file.write(rows.data)
         self._file.flush()
-        self.done += len(rows)
+        with self._trail.open("a") as trail:
+            trail.write(f"{len(rows)} {told}\n")
+        self._done += len(rows)
 
     def _begin(self, row: tuple[int, ...]) -> None:
         """Write what comes before the next rows; cut off what a stop has left after the last."""
         if self._row is None:
             self._row = tuple(row)
-            whole = self._note.with_suffix(".json.new")
-            note = {"what": self._what, "row": self._row}
-            whole.write_text(json.dumps(note, indent=1), encoding="utf-8")
-            os.replace(whole, self._note)
+            self._write_note()
+            self._write_trail([])
         self._write_header()
-        self._file.truncate(HEADER + self.done * self._row_bytes)
+        self._file.truncate(HEADER + self._done * self._row_bytes)
         self._file.seek(0, os.SEEK_END)
+
+    def _write_note(self, **more: Any) -> None:
+        whole = self._note.with_suffix(".json.new")
+        note = {"what": self._what, "row": self._row, **more}
+        whole.write_text(json.dumps(note), encoding="utf-8")
+        os.replace(whole, self._note)
 
     def _write_header(self) -> None:
         self._file.seek(0)
-        form = {"descr": "<f4", "fortran_order": False, "shape": (self.done, *self._row)}
+        form = {"descr": "<f4", "fortran_order": False, "shape": (self._done, *self._row)}
         np.lib.format.write_array_header_1_0(self._file, form)
         if self._file.tell() != HEADER:
             raise ValueError(f"{len(self._row)} axes an image are too many for a file.")
 
     def result(self) -> np.ndarray:
         """Return the map of the whole file as (views, images, ...), which is read as it is used."""
-        if not self.finished:
+        if self._left:
+            raise ValueError(self._other_images("none"))
+        if not self._finished:
             if not self._file.tell():  # every image was there
                 self._begin(self._row)
             self._write_header()
+            batches = [[int(n), t] for n, t in map(str.split, self._trail.open())]
+            self._write_note(batches=batches)
             if fcntl is None:
                 self._file.close()
             os.replace(self._partial, self._path)
             self._file.close()
-            self.finished = True
+            self._trail.unlink()
+            self._finished = True
         return np.moveaxis(np.load(self._path, mmap_mode="r"), 0, 1)
 
     def close(self) -> None:
