@@ -131,6 +131,29 @@ def test_a_subclassed_model_of_a_dictionary(times, linear, photos, expected):
     np.testing.assert_allclose(probs[:, ::times], expected, atol=1e-5)
 
 
+class Both(keras.Model):
+    """A subclassed model of a list: an image and two numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.flat, self.head = layers.Flatten(), layers.Dense(3, activation="softmax")
+
+    def call(self, inputs):
+        return self.head(layers.concatenate([self.flat(inputs[0]), inputs[1]]))
+
+
+@pytest.mark.parametrize("number", [0, -2])
+def test_a_subclassed_model_of_a_list(number, photos):
+    model, ages = Both(), np.random.default_rng(4).random((11, 2), dtype="float32")
+    model([photos / 255, ages])
+    kernel = model.head.get_weights()[0]
+    seen = [np.concatenate([v.reshape(11, -1), ages], 1) for v in flipped(photos / 255)]
+    probs = predict_views(model, [photos, ages], FLIP, image_input=number)
+    np.testing.assert_allclose(probs, special.softmax(seen @ kernel, axis=-1), atol=1e-5)
+    with pytest.raises(ValueError, match="image_input"):
+        predict_views(model, [photos, ages], FLIP)
+
+
 def test_inputs_whose_names_in_a_dictionary_are_not_their_symbols(photos):
     image, age = keras.Input(SHAPE, name="x"), keras.Input((2,), name="y")
     rows = layers.Concatenate()([layers.Flatten()(image), age])
@@ -524,6 +547,24 @@ def test_new_lambdas_do_not_pile_up(linear, photos):
     gc.collect()
     assert sum(reference() is not None for reference in held) <= 1
     assert len(forward.memory_of(linear.model).sound) == 1
+
+
+def test_a_layer_before_many_models_keeps_none_of_them(photos):
+    first, many = layers.Rescaling(0.5), photos.repeat(400, axis=0)
+    held = []
+    for _ in range(2):
+        parts = [layers.Flatten(), layers.Dense(4, "softmax")]
+        model = keras.Sequential([keras.Input(SHAPE), *parts])
+        probs = predict_views(model, many, FLIP, preprocess=first)[:, ::400]
+        wanted = [model(view / np.float32(510)) for view in flipped(photos)]
+        np.testing.assert_allclose(probs, wanted, atol=1e-5)
+        predict_selected(model, many, FLIP, np.arange(4400)[:, None] % 2, preprocess=first)
+        assert forward.memory_of(model).graphs
+        held.append(weakref.ref(model))
+    del model
+    keras.backend.clear_session()
+    gc.collect()
+    assert [reference() for reference in held] == [None, None]
 
 
 def test_a_long_stream_into_a_file_needs_no_memory_of_its_own(tmp_path):

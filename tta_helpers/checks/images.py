@@ -75,7 +75,8 @@ def as_array(images: Any) -> np.ndarray:
     except ValueError as error:
         raise ValueError(
             f"images is a {kind} of arrays of the shapes {[np.shape(i) for i in images[:3]]}; give "
-            "one array of pictures of one size. Of a batch (images, labels), pass the first part."
+            "one array of pictures of one size. Of a batch (images, labels), pass the first part; "
+            "for a subclassed model of several inputs add image_input=0, or which it is."
         ) from error
 
 

@@ -168,8 +168,8 @@ def _parted(element: Any) -> tuple[Any, Any]:
 def _structure(inputs: Any, model: keras.Model, interface: Interface) -> tuple[Any, Any]:
     """Return the structure of the inputs with None at the images' place, and that place."""
     names, named = _input_names(model)
-    is_dict = isinstance(inputs, Mapping)
-    several = isinstance(inputs, list | tuple) and (len(names) > 1 or interface.image_input)
+    is_dict, named_one = isinstance(inputs, Mapping), interface.image_input is not None
+    several = isinstance(inputs, list | tuple) and (len(names) > 1 or named_one)
     if len(names) > 1 and not is_dict and (named or not several):
         raise ValueError(
             f"The model takes {len(names)} inputs; give images as a dictionary of arrays, "
@@ -207,8 +207,9 @@ def _place(inputs: Any, keys: Sequence, names: Sequence[str], interface: Interfa
     """Return at which key the images lie."""
     wanted = interface.image_input
     if wanted is not None and wanted not in keys:
-        numbered = isinstance(wanted, int) and -len(names) <= wanted < len(names)
-        wanted = names[wanted] if numbered else wanted
+        order = names or keys  # a subclassed model has no names
+        numbered = isinstance(wanted, int) and -len(order) <= wanted < len(order)
+        wanted = order[wanted] if numbered else wanted
         wanted = names.index(wanted) if wanted in names and wanted not in keys else wanted
     if wanted is not None and wanted in keys:
         return wanted

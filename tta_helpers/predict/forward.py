@@ -151,11 +151,18 @@ class _NoGraph(Exception):
 
 
 def _shown(interface: Interface, images: Any) -> Any:
-    """Return what the model is shown, as a symbol."""
+    """Return what the model is shown, as a symbol.
+
+    A layer is called within another one: as a part of the graph it would remember every model.
+    """
+    first = interface.preprocess
+    if isinstance(first, keras.Layer):
+        plain = replace(interface, preprocess=None).shown(images)
+        return keras.layers.Lambda(lambda given: first(given), dtype="float32")(plain)
     try:
         return interface.shown(images)
     except Exception as error:
-        if interface.preprocess is None or isinstance(interface.preprocess, keras.Layer):
+        if first is None:
             raise
         raise _NoGraph from error
 
