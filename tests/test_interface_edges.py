@@ -226,6 +226,24 @@ def test_another_stream_does_not_go_on(linear, photos, tmp_path, monkeypatch):
     np.testing.assert_allclose(predict(photos), wanted, atol=1e-5)
 
 
+def test_a_torn_note_of_a_batch_is_no_batch(linear, photos, tmp_path, monkeypatch):
+    """Killed while it wrote which images a batch was of: the batch is predicted again."""
+    out = tmp_path / "probs.npy"
+
+    def predict():
+        return predict_views(linear.model, photos, FLIP, 4, out=out)
+
+    stopped(monkeypatch, 2 * 1, predict)
+    with (
+        open(out.with_suffix(".partial"), "ab") as rows,
+        open(tmp_path / "probs.trail", "a") as trail,
+    ):
+        rows.write(bytes(4 * 2 * 4 * 4))
+        trail.write("4 0a1b")
+    wanted = [linear.probs(view) for view in flipped(photos / 255)]
+    np.testing.assert_allclose(predict(), wanted, atol=1e-5)
+
+
 def scaled(images, factor):
     return images * factor
 
@@ -612,6 +630,7 @@ def test_bfloat16_of_a_network_with_arithmetic_in_it(linear, photos):
     wanted = [linear.probs(2 * view[:, ::-1]) for view in flipped(photos / 255)]
     np.testing.assert_allclose(probs, wanted, atol=0.15)
     assert 0 < np.abs(probs - wanted).mean() < 0.02
+    np.testing.assert_allclose(probs.sum(axis=-1), 1, atol=1e-6)  # the last layer is as it was
 
 
 def test_copies_of_other_shapes(linear, photos):
@@ -675,3 +694,45 @@ def test_a_served_model_is_loaded_by_name_in_a_fresh_process(linear, photos, exp
     )
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
     np.testing.assert_allclose(np.load(tmp_path / "probs.npy"), expected.mean(axis=0), atol=1e-5)
+
+
+# ---------------------------------------------------------------- what was held by no test before
+
+
+def test_a_model_keeps_so_many_graphs_and_no_more(linear, photos, monkeypatch):
+    """More views than graphs: the oldest go, and every view is right."""
+    monkeypatch.setattr(forward, "KEPT_GRAPHS", 3)
+    deltas = np.linspace(-0.5, 0.5, 5)
+    chosen = [views.Brightness(delta) for delta in deltas]
+    probs = predict_views(linear.model, photos.repeat(400, axis=0), chosen)[:, ::400]
+    wanted = [linear.probs(np.clip(photos / 255 + delta, 0, 1)) for delta in deltas]
+    np.testing.assert_allclose(probs, wanted, atol=1e-5)
+    assert len(forward.memory_of(linear.model).graphs) == 3
+
+
+def test_a_graph_does_not_outlive_its_variables(linear, photos):
+    """Quantized, a layer is the same and its weights are others."""
+    many = photos.repeat(400, axis=0)
+    exact = predict_views(linear.model, many, FLIP)[:, ::400]
+    linear.model.quantize("int8")
+    wanted = [linear.model.predict(v, verbose=0) for v in flipped(np.float32(photos / 255))]
+    probs = predict_views(linear.model, many, FLIP)[:, ::400]
+    np.testing.assert_allclose(probs, wanted, atol=1e-5)
+    assert np.abs(probs - exact).max() > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"precision": "bfloat16"}, "precision"),
+        ({"value_range": (0, 2)}, "interface"),
+        ({"batch_size": 3}, "batch_size"),
+        ({"maps": False}, "interface"),
+        ({"outputs": "raw"}, "interface"),
+    ],
+)
+def test_a_file_tells_what_it_was_made_with(changed, message, linear, photos, tmp_path):
+    out = tmp_path / "probs.npy"
+    predict_views(linear.model, photos, FLIP, out=out)
+    with pytest.raises(ValueError, match=rf"another prediction \(other [^)]*{message}"):
+        predict_views(linear.model, photos, FLIP, out=out, **changed)

@@ -276,9 +276,12 @@ def own(view: View, image_shape: Sequence[int]) -> View:
 
 def bfloat16_copy(model: keras.Model) -> keras.Model:
     """Return the model with layers that compute in bfloat16, but for the last: probabilities."""
+    last = model
+    while isinstance(last, keras.Model) and last.layers:
+        last = last.layers[-1]
 
     def lowered(layer: keras.Layer) -> keras.Layer:
-        exact = layer is model.layers[-1] or not isinstance(layer, keras.Layer)  # x / 255, say
+        exact = layer is last or not isinstance(layer, keras.Layer)  # x / 255, say
         dtype = {} if exact else {"dtype": "mixed_bfloat16"}
         return type(layer).from_config({**layer.get_config(), **dtype})
 

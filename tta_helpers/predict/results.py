@@ -142,8 +142,8 @@ class InFile:
         self._check(note, self._partial)
         self._row = tuple(note["row"])
         room, kept = (self._partial.stat().st_size - HEADER) // self._row_bytes, []
-        lines = self._trail.read_text().splitlines() if self._trail.exists() else []
-        for n, told in (line.split() for line in lines if line.count(" ") == 1):
+        text = self._trail.read_text() if self._trail.exists() else ""
+        for n, told in map(str.split, text.split("\n")[:-1]):  # a kill may have torn the last line
             room -= int(n)
             if room < 0:
                 break
