@@ -17,6 +17,7 @@ from keras import layers, ops
 from scipy import special
 
 from tta_helpers import policies, predict_copies, predict_views, tta_model, views
+from tta_helpers.checks.scale import leading_scale
 from tta_helpers.loss_predictor import predict_scores, predict_selected
 from tta_helpers.predict import every_view, forward
 from tta_helpers.views import FLIP
@@ -736,3 +737,70 @@ def test_a_file_tells_what_it_was_made_with(changed, message, linear, photos, tm
     predict_views(linear.model, photos, FLIP, out=out)
     with pytest.raises(ValueError, match=rf"another prediction \(other [^)]*{message}"):
         predict_views(linear.model, photos, FLIP, out=out, **changed)
+
+
+def test_a_served_model_answers_for_what_rounding_leaves(linear, photos):
+    served = tta_model(linear.model, FLIP)
+    unit = np.float32(photos / 255)
+    beyond = unit.copy()
+    beyond[0, 0, 0], beyond[1, 0, 0], beyond[2, 0, 0] = 1 + 5e-6, -5e-6, 1 + 1e-3
+    answers = served.predict(beyond, verbose=0)
+    assert np.isnan(answers).any(axis=1).tolist() == [False, False, True] + [False] * 8
+    wanted = np.mean([linear.probs(view) for view in flipped(beyond)], axis=0)
+    np.testing.assert_allclose(answers[:2], wanted[:2], atol=1e-4)
+
+
+@pytest.mark.parametrize("space", ["probabilities", "logits"])
+def test_maps_of_logits_are_averaged_as_probabilities_or_logits(space):
+    """Both pixel by pixel, NaN left out; a mean of softmaxes is no softmax of means."""
+    images = np.random.default_rng(5).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    conv = layers.Conv2D(16, 1)  # as many values as rows and columns, which is no reason to refuse
+    model = keras.Sequential([keras.Input((16, 16, 3)), conv])
+    kernel = np.random.default_rng(4).normal(size=(3, 16)).astype("float32") * 3
+    conv.set_weights([kernel.reshape(1, 1, 3, 16), np.zeros(16)])
+    chosen = (views.Identity(), views.Shift(3, 0), views.Brightness(0.2))
+    logits = [
+        images / 255 @ kernel,
+        images / 255 @ kernel,
+        np.clip(images / 255 + 0.2, 0, 1) @ kernel,
+    ]
+    shown = np.ones((3, 16, 16, 1)), np.ones((3, 16, 16, 1)), np.ones((3, 16, 16, 1))
+    shown[1][:, :, 13:] = 0
+    if space == "probabilities":
+        logits = special.softmax(logits, axis=-1)
+    average = sum(s * p for s, p in zip(shown, logits, strict=True)) / sum(shown)
+    wanted = average if space == "probabilities" else special.softmax(average, axis=-1)
+    served = tta_model(model, chosen, space=space, outputs="logits")
+    np.testing.assert_allclose(served.predict(images / 255, verbose=0), wanted, atol=1e-5)
+
+
+def test_gaps_of_a_step_do_not_darken_what_the_next_interpolates():
+    """Wherever a composed view shows a pixel, the answer is the network's, which is 0.75 always."""
+    conv = layers.Conv2D(1, 1)
+    model = keras.Sequential([keras.Input((16, 16, 3)), conv])
+    conv.set_weights([np.zeros((1, 1, 3, 1)), np.full(1, 0.75)])
+    images = np.random.default_rng(5).random((1, 16, 16, 3), dtype="float32")
+    for steps in ((views.Rotate(20), views.Shift(4, 0)), (views.Shift(4, 0), views.Rotate(20))):
+        probs = predict_views(model, images, [views.Compose(steps)], outputs="raw")
+        seen = ~np.isnan(probs)
+        assert 0.3 < seen.mean() < 0.95
+        np.testing.assert_allclose(probs[seen], 0.75, atol=1e-5)
+
+
+def test_small_logits_of_a_linear_layer_are_logits(photos):
+    """All between 0 and 1, as those of a network at its start may be."""
+    head = layers.Dense(3)
+    model = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), head])
+    kernel = np.random.default_rng(1).random((144, 3), dtype="float32") / 144
+    head.set_weights([kernel, np.zeros(3)])
+    probs = predict_views(model, photos, FLIP, outputs="logits")
+    logits = [view.reshape(11, -1) @ kernel for view in flipped(photos / 255)]
+    assert np.min(logits) >= 0 and np.max(logits) <= 1
+    np.testing.assert_allclose(probs, special.softmax(logits, axis=-1), atol=1e-5)
+
+
+def test_a_normalization_that_undoes_one_is_read_as_that():
+    """x -> 60 * x + 120: gain and offset, not their inverse."""
+    undo = layers.Normalization(mean=[120.0] * 3, variance=[3600.0] * 3, invert=True)
+    model = keras.Sequential([keras.Input(SHAPE), undo, layers.Flatten(), layers.Dense(3)])
+    np.testing.assert_allclose(leading_scale(model), (60, 120), rtol=1e-5)
