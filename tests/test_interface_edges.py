@@ -426,12 +426,14 @@ def test_a_view_whose_config_lacks_its_setting(kind, linear, photos):
     np.testing.assert_allclose(probs[0], wanted, atol=1e-5)
     many, choice = photos.repeat(400, axis=0), np.arange(4400)[:, None] % 2
     one, within = kind(3.0), views.Compose((views.HorizontalFlip(), kind(3.0)))
-    for call in (
+    calls = [
         lambda: predict_views(linear.model, many, [one]),
         lambda: predict_views(linear.model, many, [within]),
         lambda: tta_model(linear.model, [one]),
-        lambda: predict_selected(linear.model, many, (views.Identity(), one), choice),
-    ):
+    ]
+    if keras.backend.backend() != "jax":  # there, mixtures of views have no graph
+        calls.append(lambda: predict_selected(linear.model, many, (views.Identity(), one), choice))
+    for call in calls:
         with pytest.raises(ValueError, match=r"cannot be copied into a graph.*super"):
             call()
 
