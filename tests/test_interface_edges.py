@@ -11,12 +11,13 @@ import tracemalloc
 import weakref
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 from keras import layers, ops
 from scipy import special
 
-from tta_helpers import policies, predict_copies, predict_views, tta_model, views
+from tta_helpers import checks, policies, predict_copies, predict_views, tta_model, views
 from tta_helpers.checks.scale import leading_scale
 from tta_helpers.loss_predictor import predict_scores, predict_selected
 from tta_helpers.predict import every_view, forward
@@ -806,3 +807,12 @@ def test_a_normalization_that_undoes_one_is_read_as_that():
     undo = layers.Normalization(mean=[120.0] * 3, variance=[3600.0] * 3, invert=True)
     model = keras.Sequential([keras.Input(SHAPE), undo, layers.Flatten(), layers.Dense(3)])
     np.testing.assert_allclose(leading_scale(model), (60, 120), rtol=1e-5)
+
+
+def test_how_far_rows_may_sum_from_one_depends_on_their_type():
+    """3 %: rounding in bfloat16, and no probabilities in float32."""
+    rows = np.full((2, 4), 0.2575)
+    taken = checks.checked_outputs(rows.astype(ml_dtypes.bfloat16), "softmax", "softmax")
+    np.testing.assert_allclose(taken, rows, rtol=0.005)
+    with pytest.raises(ValueError, match="rows sum to 1.03 to 1.03, not to one"):
+        checks.checked_outputs(rows.astype("float32"), "softmax", "softmax")
