@@ -814,5 +814,5 @@ def test_how_far_rows_may_sum_from_one_depends_on_their_type():
     rows = np.full((2, 4), 0.2575)
     taken = checks.checked_outputs(rows.astype(ml_dtypes.bfloat16), "softmax", "softmax")
     np.testing.assert_allclose(taken, rows, rtol=0.005)
-    with pytest.raises(ValueError, match="rows sum to 1.03 to 1.03, not to one"):
+    with pytest.raises(ValueError, match=r"rows sum to 1\.03 to 1\.03, not to one"):
         checks.checked_outputs(rows.astype("float32"), "softmax", "softmax")
