@@ -9,14 +9,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.growth import forget_peak, peak_megabytes
 from benchmarks.report import machine_line
-from benchmarks.timing import machine
+from benchmarks.timing import interleaved, machine
 from tta_helpers.predict import predict_views
 from tta_helpers.quiet import keras
 from tta_helpers.views import FLIP
@@ -77,19 +76,19 @@ def _watch(out: Path, n_images: int, found: list[float]) -> None:
     found.append(peak_megabytes())
 
 
-def ratios(model: keras.Model, images: int) -> Iterator[float]:
-    """Yield, round by round, our time for two views over that of two plain predictions."""
-    for k in range(ROUNDS + 1):
+def ratios(model: keras.Model, images: int) -> list[float]:
+    """Return, round by round, our time for two views over that of two plain predictions."""
+
+    def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            start = time.perf_counter()
             predict_views(model, Drawn(images), FLIP, BATCH, out=Path(folder) / "probs.npy")
-            ours = time.perf_counter() - start
-        start = time.perf_counter()
+
+    def plain() -> None:
         for _ in FLIP:
             model.predict(Drawn(images), verbose=0)
-        plain = time.perf_counter() - start
-        if k:  # the first compiles
-            yield ours / plain
+
+    seconds = interleaved({"ours": ours, "plain": plain}, ROUNDS, "stream")
+    return list(seconds["ours"] / seconds["plain"])
 
 
 def table(n_images: int) -> str:

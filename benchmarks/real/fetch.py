@@ -18,6 +18,7 @@ import zipfile
 from pathlib import Path
 
 from benchmarks.real.artefacts import INSIDE, Artefact
+from tta_helpers.workbook.data import file_sha256
 from tta_helpers.workbook.place import ROOT
 
 SECONDS = 600  # that one download may take
@@ -58,14 +59,14 @@ def fetched(artefact: Artefact, folder: Path | None = None) -> Path:
     """
     folder = folder or cache_folder()
     path = folder / artefact.file
-    if path.is_file() and sha256(path.read_bytes()) == artefact.sha256:
+    if path.is_file() and file_sha256(path) == artefact.sha256:
         return path
     print(f"fetching {artefact.title} ({artefact.megabytes:g} MB) ...", file=sys.stderr, flush=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".downloading-") as aside:
             new = _downloaded(artefact, Path(aside))
-            if (found := sha256(new.read_bytes())) != artefact.sha256:
+            if (found := file_sha256(new)) != artefact.sha256:
                 raise FetchError(
                     f"{artefact.title}: {new.name} has SHA-256 {found}, not {artefact.sha256}; "
                     "another file is on the index now, or the download broke. It was not kept."

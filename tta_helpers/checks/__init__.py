@@ -7,7 +7,7 @@ out.
 from tta_helpers.checks.copies import check_copy_range, check_drawn, check_generator, checked_copy
 from tta_helpers.checks.images import TOLERANCE, check_whole_number, checked_batch, checked_images
 from tta_helpers.checks.models import check_model, check_size, ending
-from tta_helpers.checks.outputs import check_scores, checked_outputs, probabilities
+from tta_helpers.checks.outputs import check_rows, check_scores, checked_outputs, probabilities
 
 __all__ = [
     "TOLERANCE",
@@ -15,6 +15,7 @@ __all__ = [
     "check_drawn",
     "check_generator",
     "check_model",
+    "check_rows",
     "check_scores",
     "check_size",
     "check_whole_number",

@@ -85,6 +85,15 @@ def probabilities(outputs: np.ndarray, kind: str, last: str = "") -> np.ndarray:
     return softmax(outputs) if kind == "logits" else outputs
 
 
+def check_rows(outputs: np.ndarray) -> None:
+    """Raise a ValueError for more than one row an image, where nothing turns maps back."""
+    if outputs.ndim > 2:
+        raise ValueError(
+            f"The model answers with arrays of shape {outputs.shape[1:]} an image. If they are "
+            "maps, they must be turned back before they are averaged: use predict_views."
+        )
+
+
 def _check_unit(low: float, high: float) -> None:
     if low < -1e-4 or high > 1 + 1e-4:
         raise ValueError(

@@ -105,11 +105,7 @@ def predict_selected(
             for column in choice[rows].T:
                 found = predict_mixed(model, batch, views, column, how, keep=keep)
                 found = checks.probabilities(found, outputs, last)
-                if found.ndim > 2:
-                    raise ValueError(
-                        f"The model answers with arrays of shape {found.shape[1:]} an image, which "
-                        "would have to be turned back: use predict_views."
-                    )
+                checks.check_rows(found)
                 if probs is None:
                     probs = np.zeros((source.n, *found.shape[1:]), np.float32)
                 probs[rows] += found

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tta_helpers import checks
+from tta_helpers.checks.models import output_names
 from tta_helpers.interface import interface
 from tta_helpers.predict.forward import checked_endings
 from tta_helpers.progress import progress
@@ -64,13 +65,9 @@ def predict_copies(
 
     def forward() -> None:
         given = model.predict_on_batch(np.stack(list(waiting.values())))
-        (answers,) = how.selected(given, getattr(model, "output_names", ()))
+        (answers,) = how.selected(given, output_names(model))
         answers = checks.probabilities(ops.convert_to_numpy(answers), how.heads[0][1], last)
-        if answers.ndim > 2:
-            raise ValueError(
-                f"The model answers with arrays of shape {answers.shape[1:]} an image. If they are "
-                "maps, they must be turned back before they are averaged: use predict_views."
-            )
+        checks.check_rows(answers)
         found.update(zip(waiting, answers, strict=True))
         waiting.clear()
 

@@ -160,6 +160,16 @@ async def _greet(address: str) -> None:
         raise ValueError(f"{answer.get('type')} at {address}")
 
 
+def connection_lost(watch: "WorkerWatch", wait: float) -> RunError:
+    """Return what to raise when futures are gone: for want of workers, or with the scheduler."""
+    if watch.struck:
+        return RunError(no_worker(wait))
+    return RunError(
+        "The connection to Dask's scheduler was lost. What is finished is kept; the same command "
+        "goes on, with a scheduler that runs."
+    )
+
+
 def no_worker(wait: float) -> str:
     """Return the message that says that no worker came in time."""
     return (

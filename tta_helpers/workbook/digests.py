@@ -5,10 +5,11 @@ import hashlib
 from pathlib import Path
 
 from tta_helpers.workbook.data import file_sha256
+from tta_helpers.workbook.place import RunError
 
 ABOUT_RUNS = (
     *("runs", "command", "preflight", "publishing"),
-    *("sweeps", "sweep_files", "sweep_report", "sweeping", "clusters"),
+    *("sweeps", "sweep_files", "sweep_report", "sweeping", "clusters", "shards"),
 )
 """Modules that start notebooks or gather what they left; no result depends on them."""
 PACKAGE = Path(__file__).parents[1]
@@ -20,6 +21,15 @@ def package_digest(*texts: str) -> str:
     `ABOUT_RUNS` is left out.
     """
     return digest(_code(), *texts)
+
+
+def check_code(code: str, asked_by: str) -> None:
+    """Raise a RunError on a worker whose package is not the one of the digest `code`."""
+    if code != package_digest():
+        raise RunError(
+            f"This worker has another version of tta_helpers than the {asked_by}: update its "
+            "workbook, and start it again."
+        )
 
 
 @functools.cache

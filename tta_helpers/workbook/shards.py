@@ -18,7 +18,7 @@ import numpy as np
 
 from tta_helpers.progress import progress
 from tta_helpers.workbook.command import add_common, add_where, cluster_of, exit_status
-from tta_helpers.workbook.digests import package_digest
+from tta_helpers.workbook.digests import check_code, package_digest
 from tta_helpers.workbook.environment import backend
 from tta_helpers.workbook.place import RunError, locked
 
@@ -127,11 +127,7 @@ def _predict_shard(
     **options: Any,
 ) -> int:
     """Predict the images from one row to another on a worker; return how many that were."""
-    if code != package_digest():
-        raise RunError(
-            "This worker has another version of tta_helpers than the command: update it, and start "
-            "it again."
-        )
+    check_code(code, "command")
     os.environ["KERAS_BACKEND"] = backend_name
     from tta_helpers.predict import predict_views
     from tta_helpers.quiet import keras
@@ -155,7 +151,7 @@ def _execute(work: Callable, shards: Sequence[tuple[int, int]], cluster: Any) ->
     """Have the shards predicted, showing how many images are done."""
     from distributed import as_completed
 
-    from tta_helpers.workbook.clusters import WorkerWatch, no_worker
+    from tta_helpers.workbook.clusters import WorkerWatch, connection_lost
 
     with cluster.client(len(shards)) as client, progress(total=shards[-1][1], desc="images") as bar:
         keys = [f"shard-{start}" for start, _ in shards]
@@ -165,9 +161,7 @@ def _execute(work: Callable, shards: Sequence[tuple[int, int]], cluster: Any) ->
                 for future in as_completed(futures):
                     bar.update(future.result())
             except (CancelledError, OSError) as error:
-                lost = "The connection to Dask's scheduler was lost. What is finished is kept; "
-                lost += "the same command goes on, with a scheduler that runs."
-                raise RunError(no_worker(cluster.wait) if watch.struck else lost) from error
+                raise connection_lost(watch, cluster.wait) from error
             except ValueError as error:
                 raise RunError(str(error)) from error
             finally:

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from tta_helpers.progress import progress
 from tta_helpers.workbook import place
 from tta_helpers.workbook.chain import all_up_to_date, run_steps, span
-from tta_helpers.workbook.clusters import Cluster, WorkerWatch, no_worker
+from tta_helpers.workbook.clusters import Cluster, WorkerWatch, connection_lost
 from tta_helpers.workbook.command import FOLDERS, tell_set_aside
-from tta_helpers.workbook.digests import package_digest
+from tta_helpers.workbook.digests import check_code, package_digest
 from tta_helpers.workbook.environment import backend
 from tta_helpers.workbook.kernels import USUAL, Limits
 from tta_helpers.workbook.place import RunError, locked, named_folder, write_whole
@@ -72,11 +72,7 @@ def execute_run(run: Run, environment: Mapping[str, str], limits: Limits, code: 
     The lock of its folder keeps a run that lost its runner apart from the one that goes on with it.
     `code` is the digest of the package that planned it.
     """
-    if code != package_digest():
-        raise RunError(
-            "This worker has another version of tta_helpers than the sweep: update its workbook, "
-            "and start it again."
-        )
+    check_code(code, "sweep")
     os.environ.update(environment)
     start = time.perf_counter()
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -99,9 +95,7 @@ def _execute(waiting: Sequence[Run], cluster: Cluster, limits: Limits) -> dict[s
             try:
                 return _watch(client, dict(zip(futures, waiting, strict=True)), bar)
             except (CancelledError, OSError) as error:
-                lost = "The connection to Dask's scheduler was lost. What is finished is kept; "
-                lost += "the same command goes on, with a scheduler that runs."
-                raise RunError(no_worker(cluster.wait) if watch.struck else lost) from error
+                raise connection_lost(watch, cluster.wait) from error
 
 
 def _watch(client: Client, futures: dict[Future, Run], bar: tqdm) -> dict[str, str]:
