@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     data = load_dataset(options.dataset)
     about = machine() | {"dataset": data.provenance}
     sizes = QUICK if options.quick else Sizes()
-    images = np.array(data.test_images[: sizes.cnn])
+    images = np.array(data.test.open("a benchmark")[0][: sizes.cnn])
     entries = []
     for entry in measured(images, options.dataset, sizes, notes):
         entries.append(entry)

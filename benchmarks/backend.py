@@ -19,7 +19,7 @@ from tta_helpers.workbook.networks import baseline_cnn
 
 def main(dataset: str, n_images: int, rounds: int) -> None:
     """Print the entries that have a goal: TTA against the passes that it needs."""
-    images = load_dataset(dataset).test_images[:n_images]
+    images = load_dataset(dataset).test.open("a benchmark")[0][:n_images]
     model = baseline_cnn(images.shape[1:])
     worth_a_graph(model, WORTH_A_GRAPH)
     subject = groups.Subject(model, images, rounds)

@@ -277,14 +277,15 @@ def loading(dataset: str, n_corrupted: int, rounds: int) -> Iterator[Entry]:
 
     def opened() -> int:
         data = load_dataset(dataset)
-        return sum(int(part.sum(dtype=np.int64)) for part in (data.train_images, data.test_images))
+        parts = data.train_images, data.test.open("a benchmark")[0]
+        return sum(int(part.sum(dtype=np.int64)) for part in parts)
 
     data = load_dataset(dataset)
-    n = len(data.train_images) + len(data.test_images)
+    n = len(data.train_images) + len(data.test)
     seconds = interleaved({"open": opened}, rounds, "7 loading")["open"]
     rate = (n / seconds).tolist()
     yield Entry(7, "decoded data set opened and read", rate, "images/s", images=n)
-    images = data.test_images[:n_corrupted].astype("float32") / 255
+    images = data.test.open("a benchmark")[0][:n_corrupted].astype("float32") / 255
     names = (*corruptions.SEEN, *corruptions.HELD_OUT)
     ways = {name: lambda name=name: corruptions.corrupt(images, name, 3) for name in names}
     seconds = interleaved(ways, rounds, "7 corruptions")

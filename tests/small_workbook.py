@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from tta_helpers.workbook import place, runs, sweep_files, sweeps
-from tta_helpers.workbook.data import Dataset
+from tta_helpers.workbook.data import Dataset, Locked
 
 PARAMETERS = """\
 dataset = "auto"
@@ -92,7 +92,14 @@ def nine_images():
     images, labels = np.zeros((9, 8, 8, 3), np.uint8), np.arange(9) % 2
     provenance = "Nine images made for a test."
     return Dataset(
-        "nine", images, labels, images, labels, ("a", "b"), "nine", provenance, fingerprint="f00d"
+        "nine",
+        images,
+        labels,
+        Locked(images, labels),
+        ("a", "b"),
+        "nine",
+        provenance,
+        fingerprint="f00d",
     )
 
 

@@ -14,7 +14,7 @@ import small_workbook as tiny
 from tta_helpers.workbook import chain, environment, place, preflight, publishing, records, runs
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.corruptions import SEEN
-from tta_helpers.workbook.data import DataError, Dataset
+from tta_helpers.workbook.data import DataError, Dataset, Locked
 from tta_helpers.workbook.place import RunError
 from tta_helpers.workbook.sweeping import run_sweep
 
@@ -155,7 +155,8 @@ def test_pictures_too_small_for_the_network_are_refused(small, monkeypatch, faul
     nine = tiny.nine_images()
     for shape in ((1, 1), (7, 30)):
         images = np.zeros((9, *shape, 3), np.uint8)
-        data = Dataset(**{**vars(nine), "train_images": images, "test_images": images})
+        both = {"train_images": images, "test": Locked(images, nine.train_labels)}
+        data = Dataset(**{**vars(nine), **both})
         monkeypatch.setattr(runs, "load_dataset", lambda name, image_size, data=data: data)
         with pytest.raises(RunError, match=rf"{shape[0]}x{shape[1]} pixels.*image_size to 8"):
             runs.run_workbook(GIVEN, "a")
@@ -189,7 +190,7 @@ def test_a_disk_that_is_almost_full_is_told_of(small, monkeypatch, fault):
 def test_released_corruptions_of_other_images_are_refused(tmp_path, fault):
     fault("cifar10c_dir: absent, incomplete, of other images", 3)
     labels, images = np.arange(10) % 2, np.zeros((10, 32, 32, 3), np.uint8)
-    data = Dataset("x", images, labels, images, labels, ("a", "b"), "x", "", "f00d")
+    data = Dataset("x", images, labels, Locked(images, labels), ("a", "b"), "x", "", "f00d")
     given = {"cifar10c_dir": str(tmp_path / "c"), "n_eval_images": 6}
     given |= {"seen_corruptions": "noise", "held_out_corruptions": "saturate"}
     with pytest.raises(DataError, match="is not a folder"):
@@ -205,7 +206,8 @@ def test_released_corruptions_of_other_images_are_refused(tmp_path, fault):
         np.save(tmp_path / "c" / "labels.npy", np.tile(other, 5))
         with pytest.raises(RunError, match="was not made from the test images of x"):
             preflight.check_data(data, given)
-    larger = Dataset(**{**vars(data), "test_images": np.zeros((10, 48, 48, 3), np.uint8)})
+    pictures = Locked(np.zeros((10, 48, 48, 3), np.uint8), labels)
+    larger = Dataset(**{**vars(data), "test": pictures})
     np.save(tmp_path / "c" / "labels.npy", np.tile(labels, 5))
     with pytest.raises(RunError, match="was not made from the test images"):
         preflight.check_data(larger, given)

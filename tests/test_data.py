@@ -23,6 +23,7 @@ from threading import Barrier, Event, Thread
 
 import keras
 import numpy as np
+import opened
 import pytest
 from PIL import Image
 from sklearn.model_selection import train_test_split
@@ -31,6 +32,7 @@ from tta_helpers.workbook import sample
 from tta_helpers.workbook.data import (
     DataError,
     Dataset,
+    Locked,
     cache,
     class_folders,
     decoding,
@@ -39,7 +41,6 @@ from tta_helpers.workbook.data import (
     memory,
     train_validation_split,
 )
-from tta_helpers.workbook.data.dataset import ARRAYS
 from tta_helpers.workbook.data.official import OFFICIAL, Official
 
 REAL, REAL_CACHE = os.environ.get("CIFAR10_DIR"), os.environ.get("TTA_CACHE")
@@ -151,10 +152,10 @@ def test_batches_keep_rows_columns_and_channels_apart(tmp_path, dumps):
 
     loaded = load_dataset(source=folder)
 
-    image = loaded.test_images[0]
+    image = opened.images(loaded)[0]
     assert [image[5, 7, 0], image[0, 31, 1], image[31, 0, 2]] == [200, 150, 100]
     assert np.count_nonzero(image) == 3
-    assert loaded.test_labels.tolist() == [8, 0, 1, 2, 3, 4, 5, 6, 7, 9]
+    assert opened.labels(loaded).tolist() == [8, 0, 1, 2, 3, 4, 5, 6, 7, 9]
     assert loaded.train_labels.tolist() == [*range(10), *range(10), *range(10)]
     assert loaded.train_images.shape == (30, 32, 32, 3)
     assert loaded.class_names == tuple(TEN)
@@ -186,9 +187,9 @@ def test_batches_of_cifar100_use_the_fine_labels(tmp_path):
 
 def test_batches_resize_as_pillow_does(batches):
     original, resized = load_dataset(source=batches), load_dataset(source=batches, image_size=12)
-    for name in ("train_images", "test_images"):
-        expected = Image.fromarray(getattr(original, name)[2]).resize((12, 12), Image.BICUBIC)
-        np.testing.assert_array_equal(getattr(resized, name)[2], np.asarray(expected))
+    for images_of in (lambda data: data.train_images, opened.images):
+        expected = Image.fromarray(images_of(original)[2]).resize((12, 12), Image.BICUBIC)
+        np.testing.assert_array_equal(images_of(resized)[2], np.asarray(expected))
     assert "resized to 12x12 (bicubic)" in resized.provenance
 
 
@@ -335,7 +336,7 @@ def test_class_folders_are_read_in_order_of_class_and_file(tmp_path):
     loaded = load_dataset("folder", source=str(tmp_path / "pets"))
     order = [f"{name}/{i:02}.png" for name in ("Ant", "cat", "dog") for i in range(3)]
     for split in ("train", "test"):
-        images, labels = getattr(loaded, f"{split}_images"), getattr(loaded, f"{split}_labels")
+        images, labels = opened.split(loaded, split)
         np.testing.assert_array_equal(images, [written[f"{split}/{path}"] for path in order])
         assert labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
         assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
@@ -369,7 +370,7 @@ def test_every_kind_of_image_becomes_rgb(tmp_path, recwarn):
     loaded = load_dataset(source=tmp_path)
 
     grey, pixels = np.asarray(rgb.convert("L")), np.asarray(rgb)
-    images = loaded.test_images
+    images = opened.images(loaded)
     np.testing.assert_array_equal(images[0], np.stack([grey] * 3, axis=-1))
     np.testing.assert_array_equal(images[1], pixels)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
@@ -386,7 +387,10 @@ def test_image_size_resizes_as_pillow_does(tmp_path):
     written = write_images(tmp_path / "pets", splits=["train"], shape=(40, 24, 3))
     written |= write_images(tmp_path / "pets", splits=["test"], shape=(10, 16, 3))
     loaded = load_dataset(source=tmp_path / "pets", image_size=20)
-    pairs = {"train/cat/00.png": loaded.train_images[0], "test/dog/01.png": loaded.test_images[4]}
+    pairs = {
+        "train/cat/00.png": loaded.train_images[0],
+        "test/dog/01.png": opened.images(loaded)[4],
+    }
     for path, image in pairs.items():
         expected = Image.fromarray(written[path]).resize((20, 20), Image.BICUBIC)
         np.testing.assert_array_equal(image, np.asarray(expected))
@@ -405,14 +409,14 @@ def test_pictures_of_one_pixel_load(tmp_path):
     written = write_images(tmp_path / "dots", shape=(1, 1, 3))
     loaded = load_dataset(source=tmp_path / "dots")
     expected = [pixels for path, pixels in written.items() if path.startswith("test")]
-    np.testing.assert_array_equal(loaded.test_images, expected)
+    np.testing.assert_array_equal(opened.images(loaded), expected)
 
 
 def test_images_of_two_sizes_need_image_size(folder):
     Image.new("RGB", (9, 8)).save(folder / "test" / "dog" / "01.png")
     with pytest.raises(DataError, match=r"dog.01.png is 8x9 pixels \(height.*image_size="):
         load_dataset(source=folder)
-    assert load_dataset(source=folder, image_size=8).test_images.shape == (6, 8, 8, 3)
+    assert opened.images(load_dataset(source=folder, image_size=8)).shape == (6, 8, 8, 3)
 
 
 def test_empty_class_folder(folder):
@@ -458,7 +462,7 @@ def test_files_of_the_system_are_passed_over(folder, name):
     (folder / name).write_text("x")
     loaded = load_dataset(source=folder)
     assert loaded.class_names == ("cat", "dog")
-    assert (len(loaded.train_images), len(loaded.test_images)) == (6, 6)
+    assert (len(loaded.train_images), len(opened.images(loaded))) == (6, 6)
     assert "passed over" not in loaded.provenance
 
 
@@ -517,7 +521,7 @@ def test_pictures_are_read_by_content_whatever_their_ending(folder):
     loaded = load_dataset(source=folder)
 
     expected = [pixels] * len(FILE_FORMATS) + [jpeg] * 3
-    np.testing.assert_array_equal(loaded.test_images[3:17], expected)
+    np.testing.assert_array_equal(opened.images(loaded)[3:17], expected)
     assert "(BMP and GIF and JPEG and PNG and TIFF and WEBP)" in loaded.provenance
 
 
@@ -587,9 +591,9 @@ def test_damaged_files_are_left_out_on_request_and_counted(tmp_path):
     loaded = load_dataset(source=tmp_path / "pets", skip_damaged=True)
     for split in ("train", "test"):
         expected = [pixels for name, pixels in written.items() if name.startswith(split)]
-        np.testing.assert_array_equal(getattr(loaded, f"{split}_images"), expected)
+        np.testing.assert_array_equal(opened.split(loaded, split)[0], expected)
     assert loaded.train_labels.tolist() == [0, 0, 0, 1, 1, 1, 1]
-    assert loaded.test_labels.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert opened.labels(loaded).tolist() == [0, 0, 0, 0, 1, 1, 1]
     assert "7 training and 7 test images, 2 unreadable files left out:" in loaded.provenance
     with pytest.raises(DataError, match="skip_damaged=True"):  # the cache does not stand in
         load_dataset(source=tmp_path / "pets")
@@ -715,7 +719,7 @@ def test_photographs_are_turned_upright(tmp_path, image_format):
         expected.append(stood_upright(stored, orientation))
     # They have one size once they are upright, so no image_size is needed.
     loaded = load_dataset(source=tmp_path / "pets")
-    np.testing.assert_array_equal(loaded.test_images[3:11], expected)
+    np.testing.assert_array_equal(opened.images(loaded)[3:11], expected)
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\0\0\0"])
@@ -726,18 +730,18 @@ def test_damaged_metadata_do_not_stop_a_good_picture(folder, exif, image_format,
     recwarn.clear()  # Pillow warned when it wrote the file
     loaded = load_dataset(source=folder)
     assert not recwarn.list
-    np.testing.assert_array_equal(loaded.test_images[0], Image.open(path))
+    np.testing.assert_array_equal(opened.images(loaded)[0], Image.open(path))
 
 
 def test_a_size_that_is_not_square(folder):
     original = load_dataset(source=folder)
     for size in ((12, 20), [12, 20], (np.int64(12), np.uint8(20))):
         loaded = load_dataset(source=folder, image_size=size)
-        expected = Image.fromarray(original.test_images[4]).resize((20, 12), Image.BICUBIC)
-        np.testing.assert_array_equal(loaded.test_images[4], expected)
+        expected = Image.fromarray(opened.images(original)[4]).resize((20, 12), Image.BICUBIC)
+        np.testing.assert_array_equal(opened.images(loaded)[4], expected)
         assert "resized to 12x20 (height x width, bicubic, stretched):" in loaded.provenance
     whole = load_dataset(source=folder, image_size=np.int64(12))
-    assert whole.test_images.shape == (6, 12, 12, 3)
+    assert opened.images(whole).shape == (6, 12, 12, 3)
     assert "resized to 12x12 (bicubic):" in whole.provenance  # from 8x8: nothing is stretched
 
 
@@ -750,7 +754,7 @@ def test_cropping_keeps_the_proportions_as_keras_does(tmp_path, shape, size):
     expected = keras.utils.load_img(
         path, target_size=size, interpolation="bicubic", keep_aspect_ratio=True
     )
-    np.testing.assert_array_equal(loaded.test_images[1], expected)
+    np.testing.assert_array_equal(opened.images(loaded)[1], expected)
     cropped = shape[0] * size[1] != shape[1] * size[0]
     assert ("cropped at the centre" in loaded.provenance) == cropped
 
@@ -760,16 +764,16 @@ def test_a_crop_has_one_pixel_at_least(tmp_path):
     loaded = load_dataset(source=tmp_path / "pets", image_size=(60, 2), keep_aspect_ratio=True)
     image = Image.fromarray(written["test/cat/01.png"])  # its share is a thirtieth of a pixel
     expected = image.resize((2, 60), Image.BICUBIC, box=(24, 0, 25, 1))
-    np.testing.assert_array_equal(loaded.test_images[1], expected)
+    np.testing.assert_array_equal(opened.images(loaded)[1], expected)
 
 
 def test_padding_keeps_the_proportions_and_every_pixel(tmp_path):
     written = write_images(tmp_path / "pets", shape=(20, 40, 3))
     loaded = load_dataset(source=tmp_path / "pets", image_size=32, keep_aspect_ratio="pad")
     whole = Image.fromarray(written["test/dog/02.png"]).resize((32, 16), Image.BICUBIC)
-    np.testing.assert_array_equal(loaded.test_images[5, 8:24], whole)
-    assert not loaded.test_images[:, :8].any()
-    assert not loaded.test_images[:, 24:].any()
+    np.testing.assert_array_equal(opened.images(loaded)[5, 8:24], whole)
+    assert not opened.images(loaded)[:, :8].any()
+    assert not opened.images(loaded)[:, 24:].any()
     assert "resized to 32x32 (bicubic, padded with black):" in loaded.provenance
     stretched = load_dataset(source=tmp_path / "pets", image_size=32)
     assert "resized to 32x32 (bicubic, stretched):" in stretched.provenance
@@ -779,7 +783,7 @@ def test_the_sample_and_batches_keep_their_proportions_too(batches):
     for name, source in (("sample", None), ("folder", batches)):
         whole = load_dataset(name, source)
         loaded = load_dataset(name, source, image_size=(16, 32), keep_aspect_ratio=True)
-        np.testing.assert_array_equal(loaded.test_images, whole.test_images[:, 8:24])
+        np.testing.assert_array_equal(opened.images(loaded), opened.images(whole)[:, 8:24])
         assert "resized to 16x32 (height x width, bicubic, cropped" in loaded.provenance
 
 
@@ -852,20 +856,20 @@ def test_grey_pictures_stay_grey_on_request(tmp_path):
     written = write_images(tmp_path / "scans", shape=(6, 9))
     loaded = load_dataset(source=tmp_path / "scans", color_mode="grayscale")
     expected = [pixels[..., None] for name, pixels in written.items() if name.startswith("test")]
-    np.testing.assert_array_equal(loaded.test_images, expected)
-    assert loaded.test_images.shape == (6, 6, 9, 1)
+    np.testing.assert_array_equal(opened.images(loaded), expected)
+    assert opened.images(loaded).shape == (6, 6, 9, 1)
     assert "6 test images, in grayscale:" in loaded.provenance
     colours = load_dataset(source=tmp_path / "scans")  # and is not taken from the grey cache
-    np.testing.assert_array_equal(colours.test_images, np.repeat(expected, 3, axis=-1))
+    np.testing.assert_array_equal(opened.images(colours), np.repeat(expected, 3, axis=-1))
     small = load_dataset(source=tmp_path / "scans", color_mode="grayscale", image_size=4)
     resized = Image.fromarray(written["test/cat/01.png"]).resize((4, 4), Image.BICUBIC)
-    np.testing.assert_array_equal(small.test_images[1, ..., 0], resized)
+    np.testing.assert_array_equal(opened.images(small)[1, ..., 0], resized)
 
 
 def test_colours_become_grey_by_the_luma_formula(folder, batches):
     for name, source in (("folder", folder), ("folder", batches), ("sample", None)):
-        colours = load_dataset(name, source).test_images
-        grey = load_dataset(name, source, color_mode="grayscale").test_images
+        colours = opened.images(load_dataset(name, source))
+        grey = opened.images(load_dataset(name, source, color_mode="grayscale"))
         luma = colours @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
         assert grey.shape == (*colours.shape[:3], 1)
         assert np.abs(grey[..., 0] - luma).max() < 0.51  # rounded to whole numbers
@@ -1054,7 +1058,7 @@ def test_auto_falls_back_to_the_sample_and_says_why():
         "procedural sample, 30 training and 10 test images: CIFAR10_DIR is not set and CIFAR-10 "
         "could not be downloaded (Name or service not known), so the procedural sample stands in."
     )
-    np.testing.assert_array_equal(loaded.test_images, small_sample()[2])
+    np.testing.assert_array_equal(opened.images(loaded), small_sample()[2])
     by_name = load_dataset("sample")
     assert by_name.provenance.endswith("test images: asked for by name.")
     assert by_name.fingerprint == loaded.fingerprint
@@ -1275,7 +1279,7 @@ def test_second_load_decodes_nothing_and_maps_read_only(monkeypatch, folder):
     second = load_dataset(source=folder)
     assert second.fingerprint == first.fingerprint
     assert isinstance(second.train_images, np.memmap)
-    for array in (getattr(second, name) for name in ARRAYS):
+    for array in (second.train_images, second.train_labels, *second.test.open("a test")):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
@@ -1285,7 +1289,7 @@ def test_a_changed_file_is_decoded_anew(folder, tmp_path):
     path = folder / "test" / "cat" / "00.png"
     Image.new("RGB", (8, 8), "red").save(path)
     after = load_dataset(source=folder)
-    assert after.test_images[0, 0, 0].tolist() == [255, 0, 0]
+    assert opened.images(after)[0, 0, 0].tolist() == [255, 0, 0]
     assert after.fingerprint != before.fingerprint
     assert len(caches(tmp_path)) == 2
 
@@ -1302,7 +1306,7 @@ def test_a_changed_file_is_seen_when_its_size_and_time_are_put_back(folder):
             break
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert path.stat().st_size == status.st_size
-    np.testing.assert_array_equal(load_dataset(source=folder).test_images[0], other)
+    np.testing.assert_array_equal(opened.images(load_dataset(source=folder))[0], other)
 
 
 def test_what_was_decoded_otherwise_is_left_and_not_taken(monkeypatch, folder, tmp_path):
@@ -1634,17 +1638,17 @@ def test_real_cifar10(monkeypatch):
     monkeypatch.delenv("TTA_CACHE")
     loaded = load_dataset("cifar10", cache=REAL_CACHE)
     assert loaded.class_names == tuple(TEN)
-    assert loaded.train_images.shape[1:] == loaded.test_images.shape[1:] == (32, 32, 3)
+    assert loaded.train_images.shape[1:] == opened.images(loaded).shape[1:] == (32, 32, 3)
     assert str(Path(REAL).resolve()) not in loaded.provenance
     if loaded.name.startswith("cifar10-batches"):
         assert "of 50,000 training" in loaded.provenance
     if loaded.provenance.startswith("CIFAR-10, official batches"):
         # As printed in many a tutorial: frog, truck, truck, deer, automobile, ...; cat, ship, ...
         assert loaded.train_labels[:10].tolist() == [6, 9, 9, 4, 1, 1, 2, 7, 8, 3]
-        assert loaded.test_labels[:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]
+        assert opened.labels(loaded)[:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]
     else:
         assert np.bincount(loaded.train_labels).tolist() == [5000] * 10
-        assert np.bincount(loaded.test_labels).tolist() == [1000] * 10
+        assert np.bincount(opened.labels(loaded)).tolist() == [1000] * 10
         assert loaded.provenance.startswith("CIFAR-10, JPEG copy, 50,000 training and 10,000 test")
 
 
@@ -1659,7 +1663,21 @@ def hand_made(train, test, seed=0):
         )
         arrays += [images, np.random.default_rng(seed).permutation(labels)]
     names = tuple(f"class {i}" for i in range(len(train)))
-    return Dataset("made", *arrays, names, "made", "Made by hand.", "f00d")
+    test = Locked(*arrays[2:])
+    return Dataset("made", *arrays[:2], test, names, "made", "Made by hand.", "f00d")
+
+
+def test_the_test_set_is_locked_and_every_opening_counted():
+    whole = hand_made([3, 3], [4, 4])
+    part = whole.take(0, 4, seed=1)
+    with pytest.raises(DataError, match="purpose given is ' '"):
+        part.test.open(" ")
+    assert whole.test.openings == [] and not hasattr(whole, "test_images")
+    images, labels = part.test.open("confirm the choice")
+    assert len(part.test) == len(images) == len(labels) == 4 and part.test.shape == images.shape
+    whole.test.open("compare")
+    assert [one["purpose"] for one in part.test.openings] == ["confirm the choice", "compare"]
+    assert "array" not in repr(whole.test)
 
 
 def rows_of(images):
@@ -1670,12 +1688,12 @@ def test_take_draws_a_part_and_says_so():
     whole = hand_made([60, 30, 30], [20, 20, 20])
     part = whole.take(40, 12, seed=3)
     assert np.bincount(part.train_labels).tolist() == [20, 10, 10]
-    assert np.bincount(part.test_labels).tolist() == [4, 4, 4]
+    assert np.bincount(opened.labels(part)).tolist() == [4, 4, 4]
     for name, n in (("train", 40), ("test", 12)):  # rows of the whole, each once, in its order
-        rows = rows_of(getattr(part, f"{name}_images"))
+        rows = rows_of(opened.split(part, name)[0])
         assert rows == sorted(set(rows)) and len(rows) == n
-        labels = getattr(whole, f"{name}_labels")[rows]
-        np.testing.assert_array_equal(getattr(part, f"{name}_labels"), labels)
+        labels = opened.split(whole, name)[1][rows]
+        np.testing.assert_array_equal(opened.split(part, name)[1], labels)
     assert part.provenance == (
         "Made by hand. Of these, 40 training images and 12 test images drawn with seed 3, "
         "each class in proportion."
@@ -1703,7 +1721,7 @@ def test_take_draws_a_part_and_says_so():
     ],
 )
 def test_take_draws_each_class_in_proportion(counts, n, expected):
-    labels = hand_made([3, 3, 3], counts).take(0, n, seed=1).test_labels
+    labels = opened.labels(hand_made([3, 3, 3], counts).take(0, n, seed=1))
     assert np.bincount(labels, minlength=len(counts)).tolist() == expected
 
 

@@ -296,8 +296,9 @@ def test_the_data_source_of_the_recipe_is_one(tmp_path):
     with pytest.raises(DataError, match=r"arrays\.npz lacks class_names: save them too"):
         load()
     dataset = load(class_names=["left", "right"])
-    for name, expected in content.items():
-        np.testing.assert_array_equal(getattr(dataset, name), expected)
+    found = (dataset.train_images, dataset.train_labels, *dataset.test.open("a test"))
+    for array, expected in zip(found, content.values(), strict=True):
+        np.testing.assert_array_equal(array, expected)
     assert dataset.class_names == ("left", "right")
     assert dataset.provenance == "one file of arrays, 6 training and 2 test images: a test."
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from unittest import mock
 
 import numpy as np
+import opened
 import pytest
 import small_workbook as tiny
 from hypothesis import HealthCheck, configuration, given, settings
@@ -238,7 +239,7 @@ def test_any_class_folders(classes, extra, seed):
         assert len(data.class_names) == len({*data.class_names}) >= 2
         counts = np.bincount(data.train_labels)
         assert (counts >= 3).all() and len(counts) == len(data.class_names)
-        shown = {image.tobytes() for image in (*data.train_images, *data.test_images)}
+        shown = {image.tobytes() for image in (*data.train_images, *opened.images(data))}
         for content in written.values():
             hidden = all(name.startswith(".") for name in classes)
             pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
@@ -273,15 +274,15 @@ def test_any_damage_to_official_batches(name, how, start):
         except DataError as error:
             assert name in str(error) or "each class needs" in str(error)
             return
-        assert data.train_labels.max() < 10 and data.test_images.shape[1:] == (32, 32, 3)
+        assert data.train_labels.max() < 10 and opened.images(data).shape[1:] == (32, 32, 3)
         if data.fingerprint != whole.fingerprint:  # as Python itself reads the file
             read = pickle.loads(changed, encoding="bytes")
             if name == "batches.meta":
                 assert data.class_names == tuple(n.decode() for n in read[b"label_names"])
             else:
                 rows = slice(20, 30) if name == "data_batch_3" else slice(50, 60)
-                images = np.concatenate([data.train_images, data.test_images])[rows]
-                labels = np.concatenate([data.train_labels, data.test_labels])[rows]
+                images = np.concatenate([data.train_images, opened.images(data)])[rows]
+                labels = np.concatenate([data.train_labels, opened.labels(data)])[rows]
                 np.testing.assert_array_equal(labels, read[b"labels"])
                 planes = images.transpose(0, 3, 1, 2).reshape(-1, 3072)
                 np.testing.assert_array_equal(planes, read[b"data"])

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import opened
 import pytest
 from scipy import special
 
@@ -35,7 +36,7 @@ from benchmarks.real import (
 from benchmarks.real.artefacts import Artefact, Member
 from tta_helpers import compare, policies, predict_views, tta_model
 from tta_helpers.views import FLIP
-from tta_helpers.workbook.data import DataError, load_dataset
+from tta_helpers.workbook.data import DataError, Locked, load_dataset
 from tta_helpers.workbook.place import ROOT
 
 MLTK, CNN, EFFICIENTNET, SELFIE = networks.NETWORKS
@@ -323,7 +324,7 @@ def test_pixels_and_masks_are_told_of():
 def test_where_nothing_is_in_reach_the_page_is_left_and_all_is_told(monkeypatch, tmp_path, capsys):
     sample = types.SimpleNamespace(
         class_names=("disc", "square"),
-        test_images=np.zeros((4, 32, 32, 3), np.uint8),
+        test=Locked(np.zeros((4, 32, 32, 3), np.uint8), np.zeros(4, int)),
         provenance="The procedural sample.",
         take=lambda n_test: sample,
     )
@@ -393,7 +394,7 @@ def cifar10():
     except DataError as error:
         pytest.skip(f"these networks name CIFAR-10's classes: {error}")
     part = data.take(n_test=1_000)
-    return np.array(part.test_images), np.array(part.test_labels)
+    return np.array(opened.images(part)), np.array(opened.labels(part))
 
 
 def by_hand(model, images, scaled, logits):

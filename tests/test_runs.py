@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import nbformat
@@ -13,7 +14,7 @@ import small_workbook
 import yaml
 
 from tta_helpers.workbook import chain, parameters, place, publishing, runs
-from tta_helpers.workbook.data import DataError, Dataset
+from tta_helpers.workbook.data import DataError, Dataset, Locked
 from tta_helpers.workbook.place import RunError
 
 CODE = """\
@@ -159,8 +160,8 @@ def test_too_few_images_are_refused_before_a_kernel_starts(workbook, monkeypatch
     notebook.cells[0].source += "n_test = 0\n"
     nbformat.write(notebook, workbook.path)
     labels = np.arange(30) % 10
-    ten_classes = {"test_images": np.zeros((30, 1, 1, 3), np.uint8), "test_labels": labels}
-    data = Dataset(**{**vars(workbook.data), **ten_classes})
+    ten_classes = Locked(np.zeros((30, 1, 1, 3), np.uint8), labels)
+    data = Dataset(**{**vars(workbook.data), "test": ten_classes})
     monkeypatch.setattr(runs, "load_dataset", lambda name, image_size: data)
     with pytest.raises(DataError, match=r"n_test is 9, too few for 10 classes"):
         runs.run_workbook({"dataset": "auto", "n_test": 9, "log": str(workbook.log)}, "a")
@@ -204,18 +205,31 @@ def test_record_is_whole_or_absent(workbook):
     assert saved["parameters"] == {"dataset": "auto", "copies": 7, "rate": 0.5, "log": ""}
     assert (saved["headline"], saved["metrics"]) == ({"gain": 0.5}, {"curve": [0, 1, 2]})
     assert set(saved["seconds"]) == {"set-up", "think"}
+    assert saved["test_set_opened"] == []
     assert saved["dataset"]["fingerprint"] == "f00d"
     assert saved["versions"]["keras"] and saved["devices"]
     with pytest.raises(RunError, match="run notebook 02_two first"):
         runs.read_record("runs/x", "02_two")
 
 
-def test_models_of_other_images_are_refused(workbook):
+def test_a_record_without_sections_counts_from_the_beginning(workbook):
+    values = {"dataset": "auto", "run_dir": "runs/x", "copies": 7, "rate": 0.5, "log": ""}
+    runs.begin("01_one", values)
+    time.sleep(0.3)
+    workbook.data.test.open("confirm")
+    runs.Record("01_one", "runs/x", values, workbook.data).save({}, {})
+    saved = runs.read_record("runs/x", "01_one")
+    assert set(saved["seconds"]) == {"all"} and 0.3 <= saved["seconds"]["all"] < 30
+    assert [one["purpose"] for one in saved["test_set_opened"]] == ["confirm"]
+
+
+def test_models_of_other_images_are_refused(workbook, capsys):
     with pytest.raises(RunError, match="run notebook 01_one first"):
         runs.require("runs/x", "01_one", workbook.data)
     values = {"dataset": "auto", "run_dir": "runs/x", "copies": 7, "rate": 0.5, "log": ""}
     runs.Record("01_one", "runs/x", values, workbook.data).save({}, {})
-    runs.require("runs/x", "01_one", workbook.data)
+    runs.announce(workbook.data, "runs/x", "01_one")
+    assert capsys.readouterr().out == "Nine images made for a test.\n"
     other = Dataset(**{**vars(workbook.data), "fingerprint": "beef", "provenance": "Ten others."})
     with pytest.raises(RunError, match=r"Then: Nine images.*\nNow: Ten others"):
         runs.require("runs/x", "01_one", other)

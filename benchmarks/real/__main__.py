@@ -35,7 +35,7 @@ def found_with(data: Dataset, n_images: int = 0) -> page.Findings:
     """Judge every network that can be had, on what can be had; 0 images are all of `data`."""
     found = page.Findings()
     for network in NETWORKS:
-        if network.task == "cifar10" and not is_cifar10(data.class_names, data.test_images.shape):
+        if network.task == "cifar10" and not is_cifar10(data.class_names, data.test.shape):
             found.missed.append(
                 f"{network.name} was not judged: it names CIFAR-10's classes, and these are other "
                 f"data. {data.provenance}"
@@ -61,8 +61,9 @@ def judge_one(network: Network, data: Dataset, n_images: int, found: page.Findin
         done = judged(network, images, labels, "labelled ImageNet pictures of foolbox")
     else:
         part = data.take(n_test=n_images)
-        done = judged(network, np.array(part.test_images), part.test_labels, data.label)
-        compare_pixels(network, np.array(data.test_images), found)
+        images, labels = part.test.open(f"judge {network.name}")
+        done = judged(network, np.array(images), labels, data.label)
+        compare_pixels(network, np.array(data.test.open("a benchmark")[0]), found)
     found.judged.append(done)
     for name, change in done.changes.items():
         say(f"{network.name}, {name}: {page.points(change)} points, {change.verdict}")

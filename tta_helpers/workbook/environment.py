@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -19,6 +20,7 @@ from tta_helpers.workbook.place import RunError
 PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "pillow")
 BACKENDS = ("tensorflow", "jax", "torch")
 KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+_clock: dict[str, float] = {}  # when the lesson in this process began
 KERAS_CHOICES = {
     "floatx": ("float16", "float32", "float64"),
     "image_data_format": ("channels_last", "channels_first"),
@@ -122,7 +124,13 @@ def begin(notebook: str, values: Mapping[str, Any]) -> str:
     keras.config.set_epsilon(KERAS_DEFAULTS["epsilon"])
     keras.config.set_image_data_format(KERAS_DEFAULTS["image_data_format"])
     keras.config.set_dtype_policy("float32")
+    _clock["begun"] = time.perf_counter()
     return environment_line()
+
+
+def begun() -> float:
+    """Return when the lesson began, on `time.perf_counter`; now, where `begin` was not called."""
+    return _clock.get("begun", time.perf_counter())
 
 
 def environment() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What is checked of data and machine before a kernel starts: each refusal in one sentence."""
 
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ def check_data(data: Dataset, given: Mapping[str, Any]) -> None:
         CIFAR-10-C belongs to others.
     """
     part = data.take(given.get("n_train", 0), given.get("n_test", 0), seed=given.get("seed", 0))
-    height, width = part.test_images.shape[1:3]
+    height, width = part.test.shape[1:3]
     if min(height, width) < SMALLEST:
         raise RunError(
             f"The images have {height}x{width} pixels, and the lessons' network halves them three "
@@ -38,13 +39,13 @@ def check_data(data: Dataset, given: Mapping[str, Any]) -> None:
 
 def _check_memory(data: Dataset, batch_size: int) -> None:
     """Refuse what cannot fit: the images as float32, and what one training step keeps."""
-    height, width = data.test_images.shape[1:3]
-    images = 4 * (data.train_images.size + data.test_images.size)
+    height, width = data.test.shape[1:3]
+    images = 4 * (data.train_images.size + math.prod(data.test.shape))
     step = 4 * FLOATS_A_PIXEL * height * width * min(batch_size, len(data.train_labels))
     memory = available_memory()
     if memory is not None and images + step > memory:
         raise RunError(
-            f"{len(data.train_labels) + len(data.test_labels):,} images of {height}x{width} pixels "
+            f"{len(data.train_labels) + len(data.test):,} images of {height}x{width} pixels "
             f"take {images / 2**30:,.1f} GiB as float32, and a training step on {batch_size:,} of "
             f"them {step / 2**30:,.1f} GiB; {memory / 2**30:,.1f} GiB of memory are available. "
             "Set n_train, n_test, image_size or batch_size lower."
@@ -56,8 +57,9 @@ def _check_cifar10c(folder: str, data: Dataset, given: Mapping[str, Any]) -> Non
 
     wanted = {*SEEN, *named(given["seen_corruptions"]), *named(given["held_out_corruptions"])}
     _, labels = load_cifar10c(folder, sorted(wanted))
-    n = min(given["n_eval_images"], len(labels), len(data.test_labels))
-    same = data.test_images.shape[1:3] == (32, 32) and (labels[:n] == data.test_labels[:n]).all()
+    _, of_data = data.test.open("see whether cifar10c_dir was made from it")
+    n = min(given["n_eval_images"], len(labels), len(of_data))
+    same = data.test.shape[1:3] == (32, 32) and (labels[:n] == of_data[:n]).all()
     if not same:
         raise RunError(
             f"cifar10c_dir is {folder}, which was not made from the test images of {data.label}: "

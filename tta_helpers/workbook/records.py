@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tta_helpers.workbook import place
 from tta_helpers.workbook.data import Dataset
-from tta_helpers.workbook.environment import environment, environment_line
+from tta_helpers.workbook.environment import begun, environment, environment_line
 from tta_helpers.workbook.kernels import FINGERPRINT
 from tta_helpers.workbook.parameters import declared_parameters
 from tta_helpers.workbook.place import RunError, lesson_paths, run_folder, write_whole
@@ -61,7 +61,8 @@ class Record:
             **environment(),
             "commit": _commit(),
         }
-        self._clock: list[tuple[str, float]] = [("set-up", time.perf_counter())]
+        self._dataset = dataset
+        self._clock: list[tuple[str, float]] = [("set-up", begun())]
 
     def section(self, name: str) -> None:
         """Start timing a section; the one before it ends here."""
@@ -80,10 +81,13 @@ class Record:
         ends = [start for _, start in self._clock[1:]] + [time.perf_counter()]
         timed = zip(self._clock, ends, strict=True)
         seconds = {name: round(end - start, 2) for (name, start), end in timed}
+        if len(seconds) == 1:
+            seconds = {"all": seconds["set-up"]}
         body = {
             **self._head,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
+            "test_set_opened": self._dataset.test.openings,
             "headline": dict(headline),
             "metrics": dict(metrics),
         }
@@ -152,6 +156,20 @@ def require(run_dir: str | Path, notebook: str, dataset: Dataset) -> None:
             f"Then: {before['provenance']}\nNow: {dataset.provenance}\n"
             "Set dataset, n_train, n_test, seed and CIFAR10_DIR as they were, or run it again."
         )
+
+
+def announce(dataset: Dataset, run_dir: str | Path = "", notebook: str = "") -> None:
+    """Print which data were found, once they are those of the run and of an earlier notebook.
+
+    Raises
+    ------
+    RunError
+        If they are others, or the earlier notebook has not run.
+    """
+    _check_data(dataset)
+    if notebook:
+        require(run_dir, notebook, dataset)
+    print(dataset.provenance)
 
 
 def keep(path: Path, key: str, content: Any) -> None:

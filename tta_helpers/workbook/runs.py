@@ -36,6 +36,7 @@ from tta_helpers.workbook.place import (
 from tta_helpers.workbook.preflight import check_data, check_disk
 from tta_helpers.workbook.records import (
     Record,
+    announce,
     committed_path,
     committed_records,
     keep,
@@ -49,6 +50,7 @@ from tta_helpers.workbook.records import (
 
 __all__ = [  # what the lessons use
     "Record",
+    "announce",
     "begin",
     "committed_path",
     "committed_records",

@@ -8,6 +8,7 @@ opens files instead of decoding 60,000 images.
 from tta_helpers.workbook.data.dataset import Dataset, train_validation_split
 from tta_helpers.workbook.data.download import file_sha256
 from tta_helpers.workbook.data.errors import DataError, some
+from tta_helpers.workbook.data.locked import Locked
 from tta_helpers.workbook.data.memory import available_memory
 from tta_helpers.workbook.data.paths import DEFAULT_CACHE, keras_home
 from tta_helpers.workbook.data.sources import load_dataset
@@ -16,6 +17,7 @@ __all__ = [
     "DEFAULT_CACHE",
     "DataError",
     "Dataset",
+    "Locked",
     "available_memory",
     "file_sha256",
     "keras_home",

@@ -12,6 +12,7 @@ import numpy as np
 from tta_helpers.workbook.data.dataset import ARRAYS, Dataset
 from tta_helpers.workbook.data.decoding import Decoded, Form
 from tta_helpers.workbook.data.errors import DataError, printable
+from tta_helpers.workbook.data.locked import Locked
 from tta_helpers.workbook.data.usable import check_enough, repeats
 
 CACHE_FORMAT = 4  # part of a cache's name: raise it whenever the same files are decoded otherwise
@@ -102,13 +103,15 @@ def _open_cache(folder: Path, why: str) -> Dataset:
         if meta["format"] == CACHE_FORMAT:
             if meta.pop("check") != _check(meta):
                 raise ValueError("meta.json has changed")
+            arrays = {name: _open_array(folder, name, meta) for name in ARRAYS}
             return Dataset(
                 name=meta["name"],
                 class_names=tuple(meta["class_names"]),
                 label=meta["label"],
                 provenance=f"{meta['description']}: {why}.",
                 fingerprint=meta["fingerprint"],
-                **{name: _open_array(folder, name, meta) for name in ARRAYS},
+                test=Locked(arrays.pop("test_images"), arrays.pop("test_labels")),
+                **arrays,
             )
     except Exception as error:  # a damaged file can raise almost anything
         raise DataError(

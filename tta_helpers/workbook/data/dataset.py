@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tta_helpers.workbook.data.errors import DataError, some
+from tta_helpers.workbook.data.locked import Locked
 
 SPLITS = {"train": "training", "test": "test"}
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -21,11 +22,13 @@ class Dataset:
     name
         Short name: "cifar10", "cifar10-batches" (a part of them), "cifar10-jpeg", "sample", or the
         name of a folder.
-    train_images, test_images
+    train_images
         (n, height, width, channels) uint8, 0 to 255, memory-mapped read-only; 3 channels, or 1
         where grayscale was asked for.
-    train_labels, test_labels
+    train_labels
         (n,) int64, read-only, indices into `class_names`.
+    test
+        The same of the test set, under lock: `test.open("what for")` returns both arrays.
     class_names
         One name a class.
     label
@@ -42,8 +45,7 @@ class Dataset:
     name: str
     train_images: np.ndarray
     train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
+    test: Locked
     class_names: tuple[str, ...]
     label: str
     provenance: str
@@ -72,19 +74,18 @@ class Dataset:
             If a number is negative, not whole, or too small for one test image and three training
             images of each class.
         """
-        arrays, taken = {}, []
+        labels = {"train": self.train_labels, "test": self.test._labels}
+        rows, taken = {}, []
         for split, n in (("train", n_train), ("test", n_test)):
-            images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
+            there = len(labels[split])
             if not isinstance(n, int | np.integer) or n < 0:
                 raise DataError(
                     f"n_{split} is {n!r}: give a whole number of images, or 0 for all of the "
-                    f"{len(labels):,}"
+                    f"{there:,}"
                 )
-            if 0 < n < len(labels):
-                rows = _draw(labels, int(n), LEAST[split], seed, f"n_{split}")
-                images, labels = images[rows], labels[rows]
+            if 0 < n < there:
+                rows[split] = _draw(labels[split], int(n), LEAST[split], seed, f"n_{split}")
                 taken.append(f"{n:,} {SPLITS[split]} images")
-            arrays |= {f"{split}_images": images, f"{split}_labels": labels}
         if not taken:
             return self
         part = f"Of these, {' and '.join(taken)} drawn with seed {seed}, each class in proportion."
@@ -94,7 +95,12 @@ class Dataset:
             "fingerprint": digest,
             "whole_fingerprint": self.whole_fingerprint or self.fingerprint,
         }
-        return replace(self, **arrays, **changes)
+        if "train" in rows:
+            changes["train_images"] = self.train_images[rows["train"]]
+            changes["train_labels"] = self.train_labels[rows["train"]]
+        if "test" in rows:
+            changes["test"] = self.test.rows(rows["test"])
+        return replace(self, **changes)
 
 
 def _draw(labels: np.ndarray, n: int, least: int, seed: int, name: str) -> np.ndarray:
