@@ -7,25 +7,49 @@ Names of classes and policies are anybody's. `table` and `noted`, through which 
 show them as they are: no mathematics, no markup, no missing signs.
 """
 
-from tta_helpers.plots.charts import gains, learning_curves, matrix, reliability_diagrams, trade_off
+from tta_helpers.plots.charts import (
+    bars,
+    class_counts,
+    gains,
+    learning_curves,
+    lines,
+    matrix,
+    reliability_diagrams,
+    trade_off,
+    training_curves,
+)
+from tta_helpers.plots.diagrams import pipeline
 from tta_helpers.plots.finishing import noted
 from tta_helpers.plots.images import explained, followed, image_grid, two_views
-from tta_helpers.plots.tables import Table, points, table
+from tta_helpers.plots.paired import both_views, dumbbells, margin, margins, slopes
+from tta_helpers.plots.tables import Table, answer, compared, points, table
 from tta_helpers.plots.text import spelled
 
 __all__ = [
     "Table",
+    "answer",
+    "bars",
+    "both_views",
+    "class_counts",
+    "compared",
+    "dumbbells",
     "explained",
     "followed",
     "gains",
     "image_grid",
     "learning_curves",
+    "lines",
+    "margin",
+    "margins",
     "matrix",
     "noted",
+    "pipeline",
     "points",
     "reliability_diagrams",
+    "slopes",
     "spelled",
     "table",
     "trade_off",
+    "training_curves",
     "two_views",
 ]

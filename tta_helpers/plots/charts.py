@@ -1,6 +1,7 @@
 """Figures of numbers: curves, matrices, gains, trade-offs and reliability diagrams."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,6 +30,138 @@ def learning_curves(history: Mapping[str, Sequence[float]], note: str = "") -> F
     return noted(figure, note)
 
 
+def training_curves(
+    histories: Mapping[str, Mapping[str, Sequence[float]]], note: str = ""
+) -> Figure:
+    """Draw the accuracy by epoch on training and validation images, one panel a network.
+
+    The title names the network with the widest gap after the last epoch.
+
+    Parameters
+    ----------
+    histories
+        By network, what `fit` returns as `history`: "accuracy" and "val_accuracy" by epoch.
+    """
+    n = max(1, len(histories))
+    size = (1 + 2.6 * n, 3.2)
+    figure, axes = plt.subplots(1, n, figsize=size, squeeze=False, sharey=True)
+    gaps = {}
+    for axis, (name, history) in zip(axes[0], histories.items(), strict=False):
+        seen, fresh = (100 * np.array(history[key]) for key in ("accuracy", "val_accuracy"))
+        epochs = range(1, len(seen) + 1)
+        axis.plot(epochs, seen, "o-", label="training")
+        axis.plot(epochs, fresh, "s--", label="validation")
+        gaps[name] = seen[-1] - fresh[-1]
+        axis.set(xlabel="epoch", title=f"{name}: {gaps[name]:+.0f} points apart")
+        axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
+    axes[0, 0].set_ylabel("accuracy (%)")
+    axes[0, 0].legend(fontsize=8)
+    return noted(figure, note)
+
+
+def class_counts(
+    answers: Mapping[str, np.ndarray], names: Sequence[str], *, even: float, note: str = ""
+) -> Figure:
+    """Draw how often each class is named, one mark a network; a healthy one stays near the line.
+
+    Parameters
+    ----------
+    answers
+        By network, the classes that it names, integers of shape (images,).
+    names
+        One name a class; of more than thirty, the fifteen least and the fifteen most often named
+        by the first network are shown.
+    even
+        How many images a class has; drawn as a line.
+    """
+    counts = {name: np.bincount(some, minlength=len(names)) for name, some in answers.items()}
+    order = np.argsort(next(iter(counts.values())), kind="stable")
+    if len(order) > 30:
+        order = np.concatenate([order[:15], order[-15:]])
+    figure, axis = plt.subplots(figsize=(7, 1.4 + 0.24 * len(order)))
+    for marker, (name, found) in zip("osD^v<>" * len(counts), counts.items(), strict=False):
+        axis.plot(found[order], range(len(order)), marker, label=name, markersize=5)
+    axis.axvline(even, color="black", linewidth=0.8)
+    axis.set_yticks(range(len(order)), [short_name(names[k], 24) for k in order])
+    axis.set(xlabel="times named (the line: images of each class)", xlim=(0, None))
+    worst = max(counts, key=lambda name: np.ptp(counts[name]))
+    most, least = counts[worst].argmax(), counts[worst].argmin()
+    axis.set_title(
+        f"The {worst} network names {short_name(names[most], 20)} {counts[worst][most]:,} times, "
+        f"{short_name(names[least], 20)} {counts[worst][least]:,}",
+        loc="left",
+    )
+    axis.legend(fontsize=8)
+    return noted(figure, note)
+
+
+def bars(
+    values: Mapping[str, float],
+    *,
+    x_name: str = "",
+    y_name: str = "",
+    marked: Collection[str] = (),
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """Draw one upright bar a name; those in `marked` are orange."""
+    figure, axis = plt.subplots(figsize=(max(4.5, min(0.7 * len(values), 12)), 3.2))
+    colours = ["C1" if name in marked else "C0" for name in values]
+    axis.bar(range(len(values)), list(values.values()), color=colours)
+    axis.set_xticks(range(len(values)), list(values))
+    axis.set(xlabel=x_name, ylabel=y_name)
+    axis.grid(axis="x", visible=False)
+    axis.set_title(title, loc="left")
+    return noted(figure, note)
+
+
+def lines(
+    x: Sequence[float],
+    curves: Mapping[str, Any],
+    *,
+    x_name: str,
+    y_name: str,
+    levels: Mapping[str, float] | None = None,
+    dots: Mapping[str, Sequence[float]] | None = None,
+    log: bool = False,
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """Draw curves over common places, with bands, levels and dots.
+
+    Parameters
+    ----------
+    x
+        The places.
+    curves
+        By name, a value a place; or three rows: values, and the lower and upper edge of a band.
+    levels
+        By name, heights of horizontal lines.
+    dots
+        By name, values that are drawn as dots, not joined.
+    log
+        Whether the places lie on a logarithmic axis.
+    """
+    figure, axis = plt.subplots()
+    for k, (name, rows) in enumerate(curves.items()):
+        rows = np.atleast_2d(np.asarray(rows, dtype=float))
+        axis.plot(x, rows[0], color=f"C{k}", label=name)
+        if len(rows) == 3:
+            axis.fill_between(x, rows[1], rows[2], color=f"C{k}", alpha=0.2, linewidth=0)
+    for name, values in (dots or {}).items():
+        axis.plot(x, values, "o", color="black", markersize=4, label=name)
+    for k, (name, height) in enumerate((levels or {}).items()):
+        style = {"color": f"C{(len(curves) + k) % 7}", "linestyle": ("--", ":", "-.")[k % 3]}
+        axis.axhline(height, label=name, **style)
+    axis.set(xlabel=x_name, ylabel=y_name, xscale="log" if log else "linear")
+    if log or len(x) <= 20:
+        axis.set_xticks(x, [f"{place:,}" for place in x])
+        axis.minorticks_off()
+    axis.legend(fontsize=8)
+    axis.set_title(title, loc="left")
+    return noted(figure, note)
+
+
 def matrix(
     values: np.ndarray,
     rows: Sequence[str],
@@ -39,6 +172,7 @@ def matrix(
     value_name: str = "",
     form: str = "{:.0f}",
     diverging: bool = False,
+    title: str = "",
     note: str = "",
 ) -> Figure:
     """Draw a matrix as a heat map; NaN stays empty.
@@ -70,6 +204,7 @@ def matrix(
     picture = axis.imshow(values, aspect="auto", **style)
     axis.grid(False)
     axis.set(xlabel=column_name, ylabel=row_name)
+    axis.set_title(title, loc="left")
     across, down = (range(0, len(names), 1 + len(names) // 41) for names in (columns, rows))
     axis.set_xticks(across, [short_name(columns[k], 24) for k in across], rotation=35, ha="right")
     axis.set_yticks(down, [short_name(rows[k], 24) for k in down])
@@ -86,7 +221,9 @@ def matrix(
 
 
 def gains(
-    changes: Mapping[str, PairedComparison | tuple[float, float, float]], note: str = ""
+    changes: Mapping[str, PairedComparison | tuple[float, float, float]],
+    note: str = "",
+    title: str = "",
 ) -> Figure:
     """Draw each gain in percentage points with its 95 % interval, first on top.
 
@@ -105,6 +242,7 @@ def gains(
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(max(len(names), 1) - 0.4, -0.6)
     axis.set_xlabel("gain in accuracy (percentage points), 95 % interval")
+    axis.set_title(title, loc="left")
     return noted(figure, note)
 
 

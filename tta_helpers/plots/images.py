@@ -17,6 +17,7 @@ def image_grid(
     *,
     columns: int = 10,
     row_labels: Sequence[str] | None = None,
+    title: str = "",
     note: str = "",
 ) -> Figure:
     """Show images side by side, row by row.
@@ -58,6 +59,7 @@ def image_grid(
         axis.text(*at, cut(title, 16), ha="center", va="bottom", fontsize=8, in_layout=False)
     axis.set_yticks(tops[: len(row_labels)] + height / 2, row_labels[:rows], fontsize=9)
     axis.tick_params(length=0)
+    axis.set_title(title, loc="left")
     return noted(figure, note)
 
 

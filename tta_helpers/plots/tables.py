@@ -1,7 +1,7 @@
 """Tables, and gains as text."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -38,6 +38,31 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
 
     lines = [header, ["---"] * len(header), *rows]
     return Table("\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines))
+
+
+def compared(
+    changes: Mapping[str, PairedComparison], ends: tuple[str, str] = ("without TTA", "with TTA")
+) -> Table:
+    """Return a table of comparisons: both accuracies, gain and interval, fixed, broken and p."""
+    header = ["", *ends, "gain in points [95 % interval]", "fixed", "broken", "McNemar p"]
+    rows = [
+        [
+            name,
+            f"{100 * c.before:.2f} %",
+            f"{100 * c.after:.2f} %",
+            points(c),
+            f"{c.fixed:,}",
+            f"{c.broken:,}",
+            f"{c.p_value:.2g}",
+        ]
+        for name, c in changes.items()
+    ]
+    return table(header, rows)
+
+
+def answer(text: str, title: str = "Answer") -> Table:
+    """Return a text that is folded away until the reader opens it, in Markdown."""
+    return Table(f"<details><summary><b>{title}</b></summary>\n\n{text}\n\n</details>")
 
 
 def points(change: PairedComparison | tuple[float, float, float]) -> str:

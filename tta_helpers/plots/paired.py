@@ -1,0 +1,184 @@
+"""Figures of pairs: with and without TTA, original and mirror image."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from tta_helpers.metrics import PairedComparison
+from tta_helpers.plots.finishing import GREY, noted
+from tta_helpers.plots.images import show_image
+from tta_helpers.plots.text import short_name
+
+
+def slopes(
+    changes: Mapping[str, PairedComparison],
+    *,
+    ends: tuple[str, str] = ("without TTA", "with TTA"),
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """Draw paired accuracies as a slope graph: a line from before to after for each comparison.
+
+    Lines that the interval allows to call a gain or a loss are blue or orange, others grey.
+    """
+    inches = 0.5 * max(len(changes), 4)  # of the axes
+    figure, axis = plt.subplots(figsize=(6.4, 1.2 + inches))
+    colours = {"helps": "C0", "hurts": "C1", "no clear effect": GREY}
+    pairs = [(100 * change.before, 100 * change.after) for change in changes.values()]
+    for (before, after), change in zip(pairs, changes.values(), strict=True):
+        axis.plot([0, 1], [before, after], "o-", color=colours[change.verdict])
+    low, high = (np.min(pairs), np.max(pairs)) if pairs else (0, 1)
+    least = 0.3 * max(high - low, 1) / inches  # a line of text
+    for side, align in ((0, "right"), (1, "left")):
+        heights = apart([pair[side] for pair in pairs], least)
+        for name, pair, height in zip(changes, pairs, heights, strict=True):
+            value = f"{pair[side]:.1f} %"
+            text = f"{short_name(name, 24)}  {value}" if side == 0 else value
+            axis.text(1.04 * side - 0.04 * (1 - side), height, text, ha=align, va="center")
+    axis.set(xlim=(-0.95, 1.35), ylim=(low - 2 * least, high + 2 * least), ylabel="accuracy (%)")
+    axis.set_xticks([0, 1], ends)
+    axis.grid(False)
+    axis.set_title(title, loc="left")
+    return noted(figure, note)
+
+
+def apart(values: Sequence[float], least: float) -> np.ndarray:
+    """Return places for labels near their values, in the same order, at least so far apart."""
+    order = np.argsort(values, kind="stable")
+    places = np.asarray(values, dtype=float)[order]
+    for _ in range(200):
+        gaps = np.diff(places)
+        close = gaps < least - 1e-9
+        if not close.any():
+            break
+        push = np.where(close, (least - gaps) / 2, 0)
+        places[:-1] -= push
+        places[1:] += push
+    return places[np.argsort(order, kind="stable")]
+
+
+def margins(labels: np.ndarray, first: np.ndarray, second: np.ndarray, *, note: str = "") -> Figure:
+    """Draw each image's margin on its mirror image against that on the original.
+
+    The margin is the probability of the right class less the highest other one: above zero the
+    answer is right. So the corners are the four cases of right and wrong, and their counts are
+    written in. Blue dots are images that the average of both gets right.
+
+    Parameters
+    ----------
+    labels
+        Integers, shape (images,).
+    first, second
+        Probabilities of the original and of the mirror image, shape (images, classes).
+    """
+    x, y, both = (margin(labels, probs) for probs in (first, second, (first + second) / 2))
+    figure, axis = plt.subplots(figsize=(5.4, 5.4))
+    for right, colour, text in ((True, "C0", "the average is right"), (False, "C1", "wrong")):
+        some = (both > 0) == right
+        axis.plot(x[some], y[some], ".", color=colour, markersize=3, alpha=0.5, label=text)
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.axvline(0, color="black", linewidth=0.8)
+    for sign_x, sign_y, text in (
+        (1, 1, "both right"),
+        (-1, 1, "only the mirror right"),
+        (1, -1, "only the original right"),
+        (-1, -1, "both wrong"),
+    ):
+        count = int((((x > 0) == (sign_x > 0)) & ((y > 0) == (sign_y > 0))).sum())
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+        axis.text(0.5 * sign_x, 1.06 * sign_y, f"{text}: {count:,}", ha="center", bbox=box)
+    fixed, broken = int(((x <= 0) & (both > 0)).sum()), int(((x > 0) & (both <= 0)).sum())
+    axis.set_title(f"The average repairs {fixed:,} photographs and breaks {broken:,}", loc="left")
+    axis.set(xlim=(-1.05, 1.05), ylim=(-1.2, 1.2))
+    axis.set(xlabel="margin on the original", ylabel="margin on the mirror image")
+    axis.legend(fontsize=8, loc="center left", markerscale=3)
+    return noted(figure, note)
+
+
+def margin(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
+    """Return by how much the right class leads the next: shape (images,), from -1 to 1."""
+    rows = np.arange(len(labels))
+    others = np.array(probs, dtype=np.float64)
+    others[rows, labels] = -np.inf
+    return np.asarray(probs, np.float64)[rows, labels] - others.max(axis=1)
+
+
+def both_views(
+    images: np.ndarray,
+    probs: np.ndarray,
+    labels: Sequence[int],
+    names: Sequence[str],
+    *,
+    top: int = 3,
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """Show images with their mirror images and the probabilities of both views and the average.
+
+    Parameters
+    ----------
+    images
+        Shape (n, height, width, channels), uint8 or floats in [0, 1].
+    probs
+        Shape (2, n, classes): of the originals and of the mirror images.
+    labels
+        The right classes, shape (n,); the right class is written in blue.
+    names
+        One name a class.
+    top
+        How many classes to show at most, the likeliest by any of the three first.
+    """
+    n = len(images)
+    columns = 2 if n > 1 else 1
+    rows = max(1, -(-n // columns))
+    figure = plt.figure(figsize=(5.2 * columns, 0.5 + 1.65 * rows))
+    grid = figure.add_gridspec(rows, 3 * columns, width_ratios=(1, 1, 2.1) * columns)
+    for k in range(n):
+        row, left = k // columns, 3 * (k % columns)
+        for j, picture in enumerate((images[k], images[k][:, ::-1])):
+            axis = figure.add_subplot(grid[row, left + j])
+            show_image(axis, picture)
+            if row == 0:
+                axis.set_title(("original", "mirror")[j], fontsize=9)
+        bars = figure.add_subplot(grid[row, left + 2])
+        three = np.stack([*probs[:, k], probs[:, k].mean(axis=0)])
+        classes = np.argsort(-three.max(axis=0), kind="stable")[:top]
+        for j, (values, colour) in enumerate(zip(three, ("C5", "C4", "black"), strict=True)):
+            text = ("original", "mirror", "average")[j]
+            places = np.arange(len(classes)) + 0.27 * (j - 1)
+            bars.barh(places, values[classes], 0.25, color=colour, label=text)
+        bars.set_yticks(range(len(classes)), [short_name(names[c], 14) for c in classes])
+        for text, c in zip(bars.get_yticklabels(), classes, strict=True):
+            text.set_color("C0" if c == labels[k] else "black")
+        bars.invert_yaxis()
+        bars.set(xlim=(0, 1))
+        if k == 0:
+            bars.legend(fontsize=7, loc="lower right")
+        bars.tick_params(labelsize=8)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return noted(figure, note)
+
+
+def dumbbells(
+    pairs: Mapping[str, tuple[float, float]],
+    *,
+    ends: tuple[str, str],
+    x_name: str,
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """Draw two values a row as dots joined by a line, the first row on top."""
+    figure, axis = plt.subplots(figsize=(7, 1.2 + min(0.26 * len(pairs), 300)))
+    rows = np.arange(len(pairs))
+    first, second = np.array([*pairs.values()], dtype=float).reshape(-1, 2).T
+    axis.hlines(rows, first, second, color=GREY, linewidth=1)
+    axis.plot(first, rows, "o", color="C1", label=ends[0], markersize=5)
+    axis.plot(second, rows, "o", color="C0", label=ends[1], markersize=5)
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_yticks(rows, list(pairs))
+    axis.set(ylim=(max(len(pairs), 1) - 0.4, -0.6), xlabel=x_name)
+    axis.legend(fontsize=8)
+    axis.set_title(title, loc="left")
+    return noted(figure, note)
