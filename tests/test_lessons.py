@@ -50,8 +50,9 @@ def test_no_t_test_where_nothing_varies(equal):
 
 
 def test_the_written_out_network_is_the_packaged_one():
-    names = {"keras": keras, "seed": 0, "n_classes": 3, "x_train": np.zeros((1, 40, 24, 1))}
-    written = defined("01", "keras.Sequential(", **names, networks=networks)["model"]
+    names = defined("01", "def block(", keras=keras)
+    names |= {"n_classes": 3, "x_train": np.zeros((1, 40, 24, 1))}
+    written = defined("01", "def tutorial_cnn(", **names)["tutorial_cnn"]()
     packaged = networks.baseline_cnn((40, 24, 1), 3)
     assert [w.shape for w in written.weights] == [w.shape for w in packaged.weights]
 

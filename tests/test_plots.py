@@ -243,23 +243,116 @@ def test_gains_are_coloured_by_what_the_interval_allows():
     assert [label.get_text() for label in axis.get_yticklabels()] == ["up", "even"]
 
 
-def test_learning_curves():
-    history = {k: [2, 1] for k in ("loss", "val_loss")} | {
-        k: [0.1, 0.3] for k in ("accuracy", "val_accuracy")
+def test_training_curves():
+    histories = {
+        "one": {"accuracy": [0.1, 0.3], "val_accuracy": [0.2, 0.25]},
+        "long": {"accuracy": np.linspace(0, 1, 300), "val_accuracy": np.zeros(300)},
     }
-    left, right = plots.learning_curves(history).axes
-    assert left.lines[0].get_ydata().tolist() == [2, 1]
-    assert right.lines[1].get_xydata().tolist() == [[1, 0.1], [2, 0.3]]
+    figure = plots.training_curves(histories)
+    left, right = figure.axes
+    assert left.lines[1].get_xydata().tolist() == [[1, 20], [2, 25]]
+    assert left.get_title() == "one: +5 points apart"
+    ticks = right.get_xticks()
+    assert drawn(figure) and len(ticks) < 15 and (ticks == ticks.round()).all()
 
 
-def test_learning_curves_of_no_one_and_many_epochs():
-    for epochs in (0, 1, 300):
-        keys = ("loss", "val_loss", "accuracy", "val_accuracy") if epochs else ()
-        figure = plots.learning_curves({k: np.linspace(0, 1, epochs) for k in keys})
-        assert drawn(figure)
-        ticks = figure.axes[0].get_xticks()
-        assert len(ticks) < 15 and (ticks == ticks.round()).all()
-        assert [len(line.get_xdata()) for line in figure.axes[0].lines] == [epochs] * 2
+def test_class_counts_are_sorted_and_the_title_tells_the_widest():
+    answers = {"even": np.array([0, 1, 1, 2]), "leaning": np.array([2, 2, 2, 2])}
+    figure = plots.class_counts(answers, ["a", "b", "c"], even=4 / 3)
+    axis = figure.axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "c", "b"]
+    assert axis.lines[1].get_xydata().tolist() == [[0, 0], [4, 1], [0, 2]]
+    assert axis.get_title("left") == "The leaning network names c 4 times, a 0"
+    many = plots.class_counts({"x": np.arange(100)}, [f"c{k}" for k in range(100)], even=1)
+    assert drawn(many) and len(many.axes[0].get_yticklabels()) == 30
+
+
+def test_bars_and_lines():
+    axis = plots.bars({"0/2": 0.25, "1/2": 0.5, "2/2": 0.25}, marked={"0/2"}, title="t").axes[0]
+    assert [bar.get_height() for bar in axis.patches] == [0.25, 0.5, 0.25]
+    colours = [bar.get_facecolor() for bar in axis.patches]
+    assert colours[0] != colours[1] == colours[2]
+    curves = {"_band": ([1, 2], [0, 1], [2, 3]), "plain": [3, 4]}
+    figure = plots.lines([1, 10], curves, x_name="x", y_name="y", levels={"l": 5}, log=True)
+    axis = figure.axes[0]
+    assert [t.get_text() for t in axis.legend_.get_texts()] == ["_band", "plain", "l"]
+    assert axis.collections[0].get_paths()[0].vertices[:, 1].max() == 3
+    assert drawn(figure) and [t.get_text() for t in axis.get_xticklabels()] == ["1", "10"]
+
+
+def paired(before, after, low, high):
+    gain = after - before
+    return metrics.PairedComparison(100, before, after, gain, low, high, 9, 2, 0.01)
+
+
+def test_slopes_keep_labels_apart():
+    close = {f"n{k}": paired(0.5 + k / 1e4, 0.52, 0.01, 0.03) for k in range(4)}
+    figure = plots.slopes(close | {"down": paired(0.6, 0.5, -0.2, -0.05)}, title="t")
+    axis = figure.axes[0]
+    assert axis.lines[0].get_ydata().tolist() == [50, 52]
+    assert axis.lines[0].get_color() != axis.lines[-1].get_color()
+    assert drawn(figure)
+    boxes = [text.get_window_extent() for text in axis.texts]
+    for k, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[k + 1 :]), axis.texts[k].get_text()
+
+
+def test_margins_count_the_four_cases():
+    labels = np.array([0, 0, 0, 0, 1])
+    first = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.1, 0.9], [0.5, 0.5]])
+    second = np.array([[0.7, 0.3], [0.1, 0.9], [0.9, 0.1], [0.3, 0.7], [0.4, 0.6]])
+    np.testing.assert_allclose(plots.margin(labels, first), [0.8, 0.6, -0.2, -0.8, 0])
+    figure = plots.margins(labels, first, second)
+    said = [text.get_text() for text in figure.axes[0].texts]
+    counts = {"both right": 1, "only the mirror right": 2, "only the original right": 1}
+    assert said == [f"{case}: {n}" for case, n in {**counts, "both wrong": 1}.items()]
+    assert figure.axes[0].get_title("left") == "The average repairs 2 photographs and breaks 1"
+    assert drawn(figure)
+
+
+def test_both_views_show_each_image_its_mirror_and_three_bars_a_class():
+    images = np.random.default_rng(0).random((3, 4, 6, 3))
+    probs = np.random.default_rng(1).dirichlet(np.ones(5), (2, 3))
+    figure = plots.both_views(images, probs, [0, 1, 2], list("abcde"), title="t")
+    first, mirror, bars = figure.axes[:3]
+    np.testing.assert_allclose(first.images[0].get_array()[:, ::-1], mirror.images[0].get_array())
+    widths = np.array([bar.get_width() for bar in bars.patches]).reshape(3, 3)
+    shown = ["abcde".index(label.get_text()) for label in bars.get_yticklabels()]
+    np.testing.assert_allclose(widths, [*probs[:, 0, shown], probs[:, 0, shown].mean(axis=0)])
+    assert drawn(figure) and len(figure.axes) == 9
+    drawn(plots.both_views(images[:0], probs[:, :0], [], list("abcde")))
+
+
+def test_dumbbells_join_two_values():
+    figure = plots.dumbbells({"a": (1, 2), "b": (3, -1)}, ends=("from", "to"), x_name="x")
+    dots = [line.get_xdata().tolist() for line in figure.axes[0].lines[:2]]
+    assert dots == [[1, 3], [2, -1]] and drawn(figure)
+    drawn(plots.dumbbells({}, ends=("from", "to"), x_name="x"))
+
+
+@pytest.mark.parametrize("n_views", [1, 2, 5])
+def test_the_pipeline_shows_every_view_and_its_answer(n_views):
+    views = np.random.default_rng(0).random((n_views, 4, 4, 3))
+    probs = np.random.default_rng(1).dirichlet(np.ones(7), n_views)
+    figure = plots.pipeline(views, [f"v{k}" for k in range(n_views)], probs, list("abcdefg"))
+    last = figure.axes[2]
+    classes = ["abcdefg".index(label.get_text()) for label in last.get_yticklabels()]
+    widths = [bar.get_width() for bar in last.patches]
+    np.testing.assert_allclose(widths, np.sort(probs.mean(axis=0))[::-1][:3])
+    np.testing.assert_allclose(widths, probs.mean(axis=0)[classes])
+    shown = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    np.testing.assert_allclose(shown, [views[0], *views])
+    assert drawn(figure) and drawn(plots.pipeline(views, ["v"] * n_views))
+
+
+def test_compared_and_answers():
+    table = plots.compared({"flip": paired(0.5, 0.525, 0.01, 0.04)})
+    assert table.data.splitlines()[-1] == (
+        "| flip | 50.00 % | 52.50 % | +2.50 [+1.00, +4.00] | 9 | 2 | 0.01 |"
+    )
+    assert "| 12,345 |" in plots.table(["n"], [[12345]]).data
+    folded = markdown2html(plots.answer("**Six** of ten.").data)
+    assert "<details>" in folded and "<strong>Six</strong>" in folded
 
 
 def test_figures_of_nothing_are_drawn():

@@ -10,24 +10,7 @@ from matplotlib.figure import Figure
 
 from tta_helpers.metrics import PairedComparison, verdict
 from tta_helpers.plots.finishing import GREY, noted
-from tta_helpers.plots.text import short_name
-
-
-def learning_curves(history: Mapping[str, Sequence[float]], note: str = "") -> Figure:
-    """Draw loss and accuracy by epoch, on training and validation images."""
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2))
-    for axis, key in zip(axes, ("loss", "accuracy"), strict=True):
-        for name, style, label in (
-            (key, "o-", "training (running mean of the epoch)"),
-            (f"val_{key}", "s--", "validation (end of the epoch)"),
-        ):
-            values = history.get(name, [])
-            axis.plot(range(1, len(values) + 1), values, style, label=label)
-        epochs = max(1, len(history.get(key, [])))
-        axis.set(xlabel="epoch", ylabel=key, xlim=(0.5, epochs + 0.5))
-        axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
-    axes[0].legend(fontsize=8)
-    return noted(figure, note)
+from tta_helpers.plots.text import apart, short_name
 
 
 def training_curves(
@@ -35,7 +18,7 @@ def training_curves(
 ) -> Figure:
     """Draw the accuracy by epoch on training and validation images, one panel a network.
 
-    The title names the network with the widest gap after the last epoch.
+    Each panel's title says how far training is ahead after the last epoch.
 
     Parameters
     ----------
@@ -45,14 +28,12 @@ def training_curves(
     n = max(1, len(histories))
     size = (1 + 2.6 * n, 3.2)
     figure, axes = plt.subplots(1, n, figsize=size, squeeze=False, sharey=True)
-    gaps = {}
     for axis, (name, history) in zip(axes[0], histories.items(), strict=False):
         seen, fresh = (100 * np.array(history[key]) for key in ("accuracy", "val_accuracy"))
         epochs = range(1, len(seen) + 1)
         axis.plot(epochs, seen, "o-", label="training")
         axis.plot(epochs, fresh, "s--", label="validation")
-        gaps[name] = seen[-1] - fresh[-1]
-        axis.set(xlabel="epoch", title=f"{name}: {gaps[name]:+.0f} points apart")
+        axis.set(xlabel="epoch", title=f"{name}: {seen[-1] - fresh[-1]:+.0f} points apart")
         axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
     axes[0, 0].set_ylabel("accuracy (%)")
     axes[0, 0].legend(fontsize=8)
@@ -143,21 +124,23 @@ def lines(
         Whether the places lie on a logarithmic axis.
     """
     figure, axis = plt.subplots()
-    for k, (name, rows) in enumerate(curves.items()):
+    drawn = []
+    for k, rows in enumerate(curves.values()):
         rows = np.atleast_2d(np.asarray(rows, dtype=float))
-        axis.plot(x, rows[0], color=f"C{k}", label=name)
+        drawn += axis.plot(x, rows[0], color=f"C{k}")
         if len(rows) == 3:
             axis.fill_between(x, rows[1], rows[2], color=f"C{k}", alpha=0.2, linewidth=0)
-    for name, values in (dots or {}).items():
-        axis.plot(x, values, "o", color="black", markersize=4, label=name)
-    for k, (name, height) in enumerate((levels or {}).items()):
+    for values in (dots or {}).values():
+        drawn += axis.plot(x, values, "o", color="black", markersize=4)
+    for k, height in enumerate((levels or {}).values()):
         style = {"color": f"C{(len(curves) + k) % 7}", "linestyle": ("--", ":", "-.")[k % 3]}
-        axis.axhline(height, label=name, **style)
+        drawn.append(axis.axhline(height, **style))
     axis.set(xlabel=x_name, ylabel=y_name, xscale="log" if log else "linear")
     if log or len(x) <= 20:
         axis.set_xticks(x, [f"{place:,}" for place in x])
         axis.minorticks_off()
-    axis.legend(fontsize=8)
+    # Names are given, because matplotlib would leave out one that begins with "_".
+    axis.legend(drawn, [*curves, *(dots or {}), *(levels or {})], fontsize=8)
     axis.set_title(title, loc="left")
     return noted(figure, note)
 
@@ -172,6 +155,7 @@ def matrix(
     value_name: str = "",
     form: str = "{:.0f}",
     diverging: bool = False,
+    limit: float | None = None,
     title: str = "",
     note: str = "",
 ) -> Figure:
@@ -186,6 +170,9 @@ def matrix(
         Shape (rows, columns).
     diverging
         Whether to colour around zero, blue above and red below.
+    limit
+        Where the colours of a diverging scale end, so that one extreme does not pale the others;
+        the largest value if left out.
     form
         Format of a written value.
     """
@@ -198,7 +185,8 @@ def matrix(
     figure, axis = plt.subplots(figsize=size)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    limit = max(-low, high) or 1.0
+    limit = limit or max(-low, high) or 1.0
+    beyond = diverging and max(-low, high) > limit
     style = {"cmap": "RdBu", "vmin": -limit, "vmax": limit} if diverging else {"cmap": "Blues"}
     style = {"vmin": low, "vmax": high if high > low else low + 1, **style}
     picture = axis.imshow(values, aspect="auto", **style)
@@ -210,7 +198,8 @@ def matrix(
     axis.set_yticks(down, [short_name(rows[k], 24) for k in down])
     if not written:
         axis.tick_params(labelsize=7)
-    figure.colorbar(picture, label=value_name, shrink=0.9)
+    ends = "both" if beyond else "neither"
+    figure.colorbar(picture, label=value_name, shrink=0.9, extend=ends)
     for (r, c), value in np.ndenumerate(values):
         if written and np.isfinite(value):
             red, green, blue, _ = picture.cmap(picture.norm(value))
@@ -282,6 +271,56 @@ def trade_off(
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.minorticks_off()
     axis.legend(fontsize=8)
+    return noted(figure, note)
+
+
+def gain_for_cost(
+    groups: Mapping[str, Mapping[str, tuple[float, PairedComparison]]],
+    *,
+    x_name: str,
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """Draw gains with their 95 % intervals against cost, each named above the frame.
+
+    Parameters
+    ----------
+    groups
+        By group and name, what a policy costs, above 0, and what it changes.
+    """
+    figure, axis = plt.subplots(figsize=(7, 4.4))
+    points = []
+    for k, (group, members) in enumerate(groups.items()):
+        costs = [cost for cost, _ in members.values()]
+        ends = ("gain", "low", "high")
+        gain, low, high = (
+            np.array([100 * getattr(change, end) for _, change in members.values()]) for end in ends
+        )
+        style = {"fmt": "os^Dv"[k % 5], "color": f"C{k % 7}", "capsize": 2, "label": group}
+        axis.errorbar(costs, gain, (gain - low, high - gain), **style)
+        points += zip(members, costs, high, [f"C{k % 7}"] * len(costs), strict=True)
+    axis.axhline(0, color="black", linewidth=0.8)
+    costs = np.array([cost for _, cost, _, _ in points]) if points else np.ones(1)
+    span = np.log([costs.min() / 1.3, costs.max() * 1.3])
+    axis.set(xscale="log", xlabel=x_name, ylabel="gain (percentage points)", xlim=np.exp(span))
+    ticks = [tick for tick in (1, 2, 3, 5, 10, 20, 50, 100) if span[0] <= np.log(tick) <= span[1]]
+    axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axis.minorticks_off()
+    places = (np.log(costs) - span[0]) / np.ptp(span)  # as shares of the width
+    roomy = apart(places, 0.04) if points else places
+    for (name, cost, top, colour), place in zip(points, roomy, strict=False):
+        axis.annotate(
+            short_name(name, 24),
+            (cost, top),
+            (place, 1.03),
+            textcoords="axes fraction",
+            rotation=50,
+            fontsize=8,
+            color=colour,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4},
+        )
+    axis.legend(fontsize=8)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return noted(figure, note)
 
 

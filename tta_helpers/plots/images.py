@@ -40,7 +40,7 @@ def image_grid(
     height, width = images.shape[1:3]
     side = np.clip(40 / rows, min(0.3, 300 / rows), 0.9)  # inches; a higher figure cannot be drawn
     inch, gap = max(height, width) / side, -(-max(height, width) // 18)  # in pixels of the images
-    lines = max((title.count("\n") + 1 for title in titles), default=0)
+    lines = max((text.count("\n") + 1 for text in titles), default=0)
     titled = np.arange(rows) < -(-len(titles) // columns)
     space = gap + titled * int(np.ceil(0.15 * lines * inch))
     tops = np.cumsum(space + height) - height
@@ -54,9 +54,9 @@ def image_grid(
     size = (wide + 0.2, grid.shape[0] / inch + 0.4)
     figure, axis = plt.subplots(figsize=size, layout="compressed")  # labels beside a fixed shape
     show_image(axis, grid)
-    for k, title in enumerate(titles[: len(images)]):
+    for k, text in enumerate(titles[: len(images)]):
         at = lefts[k % columns] + width / 2 - 0.5, tops[k // columns] - gap / 2
-        axis.text(*at, cut(title, 16), ha="center", va="bottom", fontsize=8, in_layout=False)
+        axis.text(*at, cut(text, 16), ha="center", va="bottom", fontsize=8, in_layout=False)
     axis.set_yticks(tops[: len(row_labels)] + height / 2, row_labels[:rows], fontsize=9)
     axis.tick_params(length=0)
     axis.set_title(title, loc="left")

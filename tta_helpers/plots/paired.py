@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from tta_helpers.metrics import PairedComparison
 from tta_helpers.plots.finishing import GREY, noted
 from tta_helpers.plots.images import show_image
-from tta_helpers.plots.text import short_name
+from tta_helpers.plots.text import apart, short_name
 
 
 def slopes(
@@ -42,21 +42,6 @@ def slopes(
     axis.grid(False)
     axis.set_title(title, loc="left")
     return noted(figure, note)
-
-
-def apart(values: Sequence[float], least: float) -> np.ndarray:
-    """Return places for labels near their values, in the same order, at least so far apart."""
-    order = np.argsort(values, kind="stable")
-    places = np.asarray(values, dtype=float)[order]
-    for _ in range(200):
-        gaps = np.diff(places)
-        close = gaps < least - 1e-9
-        if not close.any():
-            break
-        push = np.where(close, (least - gaps) / 2, 0)
-        places[:-1] -= push
-        places[1:] += push
-    return places[np.argsort(order, kind="stable")]
 
 
 def margins(labels: np.ndarray, first: np.ndarray, second: np.ndarray, *, note: str = "") -> Figure:
@@ -166,10 +151,14 @@ def dumbbells(
     *,
     ends: tuple[str, str],
     x_name: str,
+    groups: Sequence[str] = (),
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """Draw two values a row as dots joined by a line, the first row on top."""
+    """Draw two values a row as dots joined by a line, the first row on top.
+
+    `groups` names the group of each row; a line parts a row from one of another group.
+    """
     figure, axis = plt.subplots(figsize=(7, 1.2 + min(0.26 * len(pairs), 300)))
     rows = np.arange(len(pairs))
     first, second = np.array([*pairs.values()], dtype=float).reshape(-1, 2).T
@@ -177,6 +166,10 @@ def dumbbells(
     axis.plot(first, rows, "o", color="C1", label=ends[0], markersize=5)
     axis.plot(second, rows, "o", color="C0", label=ends[1], markersize=5)
     axis.axvline(0, color="black", linewidth=0.8)
+    for row in range(1, len(groups)):
+        if groups[row] != groups[row - 1]:
+            axis.axhline(row - 0.5, color="#bbbbbb", linewidth=0.8)
+    axis.grid(axis="y", visible=not groups)
     axis.set_yticks(rows, list(pairs))
     axis.set(ylim=(max(len(pairs), 1) - 0.4, -0.6), xlabel=x_name)
     axis.legend(fontsize=8)

@@ -1,7 +1,7 @@
 """Tables, and gains as text."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -22,8 +22,8 @@ class Table:
         return self.data
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Return a table to display; floats are shown with four digits after the point.
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table to display: floats with four digits after the point, thousands with commas.
 
     Text may hold **bold**, *italic* and `code`; other signs that Markdown, HTML or MathJax would
     act on are shown as they are.
@@ -32,6 +32,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     def cell(value: object) -> str:
         if isinstance(value, float | np.floating):
             return f"{value:.4f}"
+        if isinstance(value, int | np.integer) and not isinstance(value, bool):
+            return f"{value:,}"
         text = re.sub(r"[\\|$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", encodable(value))
         text = text.replace("&", "&amp;").replace("<", "&lt;")
         return " ".join(text.split())

@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
 from matplotlib import font_manager
 
 _NO_TEXT = re.compile("cm|stix(non|size)|.*last ?resort|.*blank", re.IGNORECASE)  # fonts of symbols
@@ -46,6 +48,21 @@ def cut(text: object, most: int) -> str:
 def short_name(name: object, most: int) -> str:
     """Spell out and cut a name, on one line."""
     return cut(" ".join(str(name).split()), most)
+
+
+def apart(values: Sequence[float], least: float) -> np.ndarray:
+    """Return places for labels near their values, in the same order, at least so far apart."""
+    order = np.argsort(values, kind="stable")
+    places = np.asarray(values, dtype=float)[order]
+    for _ in range(200):
+        gaps = np.diff(places)
+        close = gaps < least - 1e-9
+        if not close.any():
+            break
+        push = np.where(close, (least - gaps) / 2, 0)
+        places[:-1] -= push
+        places[1:] += push
+    return places[np.argsort(order, kind="stable")]
 
 
 def not_in_font(text: str) -> list[str]:
