@@ -488,3 +488,27 @@ def test_followed_puts_every_view_where_its_score_and_loss_are():
     }
     assert (left.images[0].get_array().max(), last.images[0].get_array().min()) == (0, 1)
     assert middle.get_title() == "fixed: cat"
+
+
+def test_colours_end_at_the_limit():
+    figure = plots.matrix([[-14, 2]], ["r"], ["x", "y"], diverging=True, limit=3)
+    assert figure.axes[0].images[0].get_clim() == (-3, 3) and drawn(figure)
+    assert [text for _, text in texts(figure.axes[0])] == ["-14", "2"]
+
+
+def test_dumbbells_part_groups():
+    pairs = {"a": (1, 2), "b": (1, 2), "c": (1, 2)}
+    figure = plots.dumbbells(pairs, ends=("from", "to"), x_name="x", groups=["g", "g", "h"])
+    heights = [line.get_ydata()[0] for line in figure.axes[0].lines[3:]]
+    assert heights == [1.5] and drawn(figure)
+
+
+def test_gain_for_cost_names_every_policy_apart():
+    close = {f"policy {k}": (5 + k / 100, paired(0.5, 0.52, 0.01, 0.03)) for k in range(4)}
+    groups = {"fixed": close, "random": {"far": (40, paired(0.5, 0.49, -0.03, 0.01))}}
+    figure = plots.gain_for_cost(groups, x_name="passes", title="t")
+    axis = figure.axes[0]
+    assert drawn(figure) and [text.get_text() for text in axis.texts] == [*close, "far"]
+    places = [text.xyann[0] for text in axis.texts]
+    assert np.diff(places).min() > 0.039 and 0 < min(places) < max(places) < 1
+    drawn(plots.gain_for_cost({}, x_name="passes"))

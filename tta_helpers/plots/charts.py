@@ -289,15 +289,15 @@ def gain_for_cost(
         By group and name, what a policy costs, above 0, and what it changes.
     """
     figure, axis = plt.subplots(figsize=(7, 4.4))
-    points = []
-    for k, (group, members) in enumerate(groups.items()):
+    points, drawn = [], []
+    for k, members in enumerate(groups.values()):
         costs = [cost for cost, _ in members.values()]
         ends = ("gain", "low", "high")
         gain, low, high = (
             np.array([100 * getattr(change, end) for _, change in members.values()]) for end in ends
         )
-        style = {"fmt": "os^Dv"[k % 5], "color": f"C{k % 7}", "capsize": 2, "label": group}
-        axis.errorbar(costs, gain, (gain - low, high - gain), **style)
+        style = {"fmt": "os^Dv"[k % 5], "color": f"C{k % 7}", "capsize": 2}
+        drawn.append(axis.errorbar(costs, gain, (gain - low, high - gain), **style))
         points += zip(members, costs, high, [f"C{k % 7}"] * len(costs), strict=True)
     axis.axhline(0, color="black", linewidth=0.8)
     costs = np.array([cost for _, cost, _, _ in points]) if points else np.ones(1)
@@ -319,7 +319,7 @@ def gain_for_cost(
             color=colour,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4},
         )
-    axis.legend(fontsize=8)
+    axis.legend(drawn, list(groups), fontsize=8)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return noted(figure, note)
 
