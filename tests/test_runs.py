@@ -200,10 +200,13 @@ def test_record_is_whole_or_absent(workbook):
     with pytest.raises(AttributeError):
         record.save({}, {"what": object()})
     assert not list((workbook.root / "runs" / "x").iterdir())
-    record.save({"gain": np.float32(0.5)}, {"curve": np.arange(3)})
+    record.save(
+        {"gain": np.float32(0.5)}, {"curve": np.arange(3)}, about="one network, test images"
+    )
     saved = runs.read_record("runs/x", "01_one")
     assert saved["parameters"] == {"dataset": "auto", "copies": 7, "rate": 0.5, "log": ""}
     assert (saved["headline"], saved["metrics"]) == ({"gain": 0.5}, {"curve": [0, 1, 2]})
+    assert "| 01_one | one network, test images | - |" in runs.summary_table([saved])
     assert set(saved["seconds"]) == {"set-up", "think"}
     assert saved["test_set_opened"] == []
     assert saved["dataset"]["fingerprint"] == "f00d"

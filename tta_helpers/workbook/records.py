@@ -68,13 +68,17 @@ class Record:
         """Start timing a section; the one before it ends here."""
         self._clock.append((name, time.perf_counter()))
 
-    def save(self, headline: Mapping[str, float], metrics: Mapping[str, Any]) -> None:
+    def save(
+        self, headline: Mapping[str, float], metrics: Mapping[str, Any], about: str = ""
+    ) -> None:
         """Write the record.
 
         Parameters
         ----------
         headline
             The numbers for the summary table: baseline, tta, gain, low, high; those that there are.
+        about
+            What the headline belongs to, in a few words: network, images, policy.
         metrics
             Every other result, as plain numbers, strings, lists and dictionaries.
         """
@@ -88,6 +92,7 @@ class Record:
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
             "test_set_opened": self._dataset.test.openings,
+            "about": about,
             "headline": dict(headline),
             "metrics": dict(metrics),
         }
@@ -218,15 +223,13 @@ def records_in(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def summary_table(records: Iterable[Mapping[str, Any]], older: Collection[str] = ()) -> str:
-    """Return a Markdown table of records: data, baseline, TTA gain with interval, seconds.
+    """Return a Markdown table of records: what of, baseline, TTA gain with interval, seconds.
 
     Notebooks in `older` are marked: their results do not belong to those before them.
     """
     records = list(records)
-    lines = [
-        "| notebook | without TTA | with TTA | gain in points [95 % interval] | seconds |",
-        "|---|---|---|---|---|",
-    ]
+    header = "notebook", "of what", "without TTA", "with TTA", "gain in points [95 % interval]"
+    lines = [f"| {' | '.join(header)} | seconds |", "|---" * 6 + "|"]
     for record in records:
         headline = record["headline"]
         cells = [_percent(headline.get("baseline")), _percent(headline.get("tta")), "-"]
@@ -235,7 +238,8 @@ def summary_table(records: Iterable[Mapping[str, Any]], older: Collection[str] =
             cells[2] = f"{gain:+.2f} [{low:+.2f}, {high:+.2f}]"
         name, seconds = record["notebook"], math.ceil(total_seconds(record))
         mark = " (older)" if name in older else ""
-        lines.append(f"| {name}{mark} | {' | '.join(cells)} | {seconds} |")
+        about = record.get("about", "") or "-"
+        lines.append(f"| {name}{mark} | {about} | {' | '.join(cells)} | {seconds} |")
     # Each only once, in the order of the notebooks.
     provenance = dict.fromkeys(record["dataset"]["provenance"] for record in records)
     machines = dict.fromkeys(environment_line(record) for record in records)
