@@ -205,8 +205,8 @@ def test_record_is_whole_or_absent(workbook):
     )
     saved = runs.read_record("runs/x", "01_one")
     assert saved["parameters"] == {"dataset": "auto", "copies": 7, "rate": 0.5, "log": ""}
-    assert (saved["headline"], saved["metrics"]) == ({"gain": 0.5}, {"curve": [0, 1, 2]})
-    assert "| 01_one | one network, test images | - |" in runs.summary_table([saved])
+    assert (saved["headline"], saved["metrics"]) == ({"baseline": 0.5}, {"curve": [0, 1, 2]})
+    assert "| 01_one | one network, test images | 50.00 % | - |" in runs.summary_table([saved])
     assert set(saved["seconds"]) == {"set-up", "think"}
     assert saved["test_set_opened"] == []
     assert saved["dataset"]["fingerprint"] == "f00d"
