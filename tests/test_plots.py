@@ -231,16 +231,22 @@ def test_matrix_of_a_hundred_classes_is_readable():
     assert drawn(figure) and all(label == names[k] for k, label in shown.items())
 
 
-def test_gains_are_coloured_by_what_the_interval_allows():
-    def change(gain, low, high):
-        return metrics.PairedComparison(100, 0.5, 0.5 + gain, gain, low, high, 1, 1, 1.0)
+def test_gains_are_coloured_by_the_p_value_or_the_interval():
+    def change(gain, low, high, p=1.0):
+        return metrics.PairedComparison(100, 0.5, 0.5 + gain, gain, low, high, 1, 1, p)
 
-    figure = plots.gains({"up": change(0.02, 0.01, 0.03), "even": change(0.0, -0.01, 0.01)})
+    up, adjusted = change(0.02, 0.01, 0.03, 0.01), change(0.02, 0.01, 0.03, 0.1)
+    even = change(0.0, -0.01, 0.01)
+    figure = plots.gains(
+        {"up": up, "even": even, "adjusted": adjusted, "plain": (0.02, 0.01, 0.03)}
+    )
     axis = figure.axes[0]
     ends = [list(axis.lines[k].get_xdata()) for k in (0, 2)]
     np.testing.assert_allclose(ends, [[1, 3], [-1, 1]])
-    assert axis.lines[0].get_color() != axis.lines[2].get_color()
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["up", "even"]
+    colours = [axis.lines[k].get_color() for k in (0, 2, 4, 6)]
+    assert colours[0] == colours[3] != colours[1] == colours[2]
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == ["up", "even", "adjusted", "plain"]
 
 
 def test_training_curves():
@@ -272,6 +278,9 @@ def test_bars_and_lines():
     assert [bar.get_height() for bar in axis.patches] == [0.25, 0.5, 0.25]
     colours = [bar.get_facecolor() for bar in axis.patches]
     assert colours[0] != colours[1] == colours[2]
+    axis = plots.bars({"a": 1, "b": 2}, dots={"_counted": [3, 4]}).axes[0]
+    assert axis.lines[0].get_xydata().tolist() == [[0, 3], [1, 4]]
+    assert [t.get_text() for t in axis.legend_.get_texts()] == ["_counted"]
     curves = {"_band": ([1, 2], [0, 1], [2, 3]), "plain": [3, 4]}
     figure = plots.lines([1, 10], curves, x_name="x", y_name="y", levels={"l": 5}, log=True)
     axis = figure.axes[0]
@@ -306,7 +315,7 @@ def test_margins_count_the_four_cases():
     said = [text.get_text() for text in figure.axes[0].texts]
     counts = {"both right": 1, "only the mirror right": 2, "only the original right": 1}
     assert said == [f"{case}: {n}" for case, n in {**counts, "both wrong": 1}.items()]
-    assert figure.axes[0].get_title("left") == "The average repairs 2 photographs and breaks 1"
+    assert figure.axes[0].get_title("left") == "The average repairs 2 images and breaks 1"
     assert drawn(figure)
 
 

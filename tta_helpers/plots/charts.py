@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.figure import Figure
 
-from tta_helpers.metrics import PairedComparison, verdict
+from tta_helpers.metrics import PairedComparison, significant, verdict
 from tta_helpers.plots.finishing import GREY, noted
 from tta_helpers.plots.text import apart, short_name
 
@@ -82,13 +82,21 @@ def bars(
     x_name: str = "",
     y_name: str = "",
     marked: Collection[str] = (),
+    dots: Mapping[str, Sequence[float]] | None = None,
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """Draw one upright bar a name; those in `marked` are orange."""
+    """Draw one upright bar a name; those in `marked` are orange.
+
+    `dots` holds, by name, one more value a bar, drawn as a dot on it.
+    """
     figure, axis = plt.subplots(figsize=(max(4.5, min(0.7 * len(values), 12)), 3.2))
     colours = ["C1" if name in marked else "C0" for name in values]
     axis.bar(range(len(values)), list(values.values()), color=colours)
+    for name, heights in (dots or {}).items():
+        axis.plot(range(len(values)), heights, "o", color="black", markersize=5, label=name)
+    if dots:
+        axis.legend(axis.lines, list(dots), fontsize=8)
     axis.set_xticks(range(len(values)), list(values))
     axis.set(xlabel=x_name, ylabel=y_name)
     axis.grid(axis="x", visible=False)
@@ -216,15 +224,19 @@ def gains(
 ) -> Figure:
     """Draw each gain in percentage points with its 95 % interval, first on top.
 
-    A change is a comparison, or a gain and the ends of its interval, as shares.
+    A change is a comparison, or a gain and the ends of its interval, as shares. Clear gains are
+    blue, clear losses orange, others grey: by its p-value, which may be adjusted for the number of
+    comparisons, or else by the interval.
     """
     names = list(changes)
     figure, axis = plt.subplots(figsize=(7, 1 + min(0.3 * len(names), 300)))
     for y, change in enumerate(changes.values()):
         if isinstance(change, PairedComparison):
-            change = (change.gain, change.low, change.high)
+            word, change = significant(change), (change.gain, change.low, change.high)
+        else:
+            word = verdict(*change[1:])
         gain, low, high = (100 * value for value in change)
-        colour = {"helps": "C0", "hurts": "C1", "no clear effect": GREY}[verdict(low, high)]
+        colour = {"helps": "C0", "hurts": "C1", "no clear effect": GREY}[word]
         axis.plot([low, high], [y, y], color=colour)
         axis.plot(gain, y, "o", color=colour)
     axis.axvline(0, color="black", linewidth=0.8)

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from tta_helpers.metrics import PairedComparison
+from tta_helpers.metrics import PairedComparison, significant
 from tta_helpers.plots.finishing import GREY, noted
 from tta_helpers.plots.images import show_image
 from tta_helpers.plots.text import apart, short_name
@@ -21,14 +21,15 @@ def slopes(
 ) -> Figure:
     """Draw paired accuracies as a slope graph: a line from before to after for each comparison.
 
-    Lines that the interval allows to call a gain or a loss are blue or orange, others grey.
+    Clear gains are blue, clear losses orange, others grey, by the p-value, which may be adjusted
+    for the number of comparisons.
     """
     inches = 0.5 * max(len(changes), 4)  # of the axes
     figure, axis = plt.subplots(figsize=(6.4, 1.2 + inches))
     colours = {"helps": "C0", "hurts": "C1", "no clear effect": GREY}
     pairs = [(100 * change.before, 100 * change.after) for change in changes.values()]
     for (before, after), change in zip(pairs, changes.values(), strict=True):
-        axis.plot([0, 1], [before, after], "o-", color=colours[change.verdict])
+        axis.plot([0, 1], [before, after], "o-", color=colours[significant(change)])
     low, high = (np.min(pairs), np.max(pairs)) if pairs else (0, 1)
     least = 0.3 * max(high - low, 1) / inches  # a line of text
     for side, align in ((0, "right"), (1, "left")):
@@ -49,7 +50,8 @@ def margins(labels: np.ndarray, first: np.ndarray, second: np.ndarray, *, note: 
 
     The margin is the probability of the right class less the highest other one: above zero the
     answer is right. So the corners are the four cases of right and wrong, and their counts are
-    written in. Blue dots are images that the average of both gets right.
+    written in. Blue dots are images that the average of both gets right. On the dashed line both
+    margins weigh the same.
 
     Parameters
     ----------
@@ -65,6 +67,7 @@ def margins(labels: np.ndarray, first: np.ndarray, second: np.ndarray, *, note: 
         axis.plot(x[some], y[some], ".", color=colour, markersize=3, alpha=0.5, label=text)
     axis.axhline(0, color="black", linewidth=0.8)
     axis.axvline(0, color="black", linewidth=0.8)
+    axis.plot([-1, 1], [1, -1], color=GREY, linestyle="--", linewidth=0.8)
     for sign_x, sign_y, text in (
         (1, 1, "both right"),
         (-1, 1, "only the mirror right"),
@@ -75,7 +78,7 @@ def margins(labels: np.ndarray, first: np.ndarray, second: np.ndarray, *, note: 
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         axis.text(0.5 * sign_x, 1.06 * sign_y, f"{text}: {count:,}", ha="center", bbox=box)
     fixed, broken = int(((x <= 0) & (both > 0)).sum()), int(((x > 0) & (both <= 0)).sum())
-    axis.set_title(f"The average repairs {fixed:,} photographs and breaks {broken:,}", loc="left")
+    axis.set_title(f"The average repairs {fixed:,} images and breaks {broken:,}", loc="left")
     axis.set(xlim=(-1.05, 1.05), ylim=(-1.2, 1.2))
     axis.set(xlabel="margin on the original", ylabel="margin on the mirror image")
     axis.legend(fontsize=8, loc="center left", markerscale=3)
