@@ -200,9 +200,8 @@ def test_record_is_whole_or_absent(workbook):
     with pytest.raises(AttributeError):
         record.save({}, {"what": object()})
     assert not list((workbook.root / "runs" / "x").iterdir())
-    record.save(
-        {"gain": np.float32(0.5)}, {"curve": np.arange(3)}, about="one network, test images"
-    )
+    about = "one network, test images"
+    record.save({"baseline": np.float32(0.5)}, {"curve": np.arange(3)}, about=about)
     saved = runs.read_record("runs/x", "01_one")
     assert saved["parameters"] == {"dataset": "auto", "copies": 7, "rate": 0.5, "log": ""}
     assert (saved["headline"], saved["metrics"]) == ({"baseline": 0.5}, {"curve": [0, 1, 2]})
