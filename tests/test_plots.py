@@ -329,7 +329,8 @@ def test_both_views_show_each_image_its_mirror_and_three_bars_a_class():
     shown = ["abcde".index(label.get_text()) for label in bars.get_yticklabels()]
     np.testing.assert_allclose(widths, [*probs[:, 0, shown], probs[:, 0, shown].mean(axis=0)])
     assert drawn(figure) and len(figure.axes) == 9
-    drawn(plots.both_views(images[:0], probs[:, :0], [], list("abcde")))
+    figure = plots.both_views(images[:0], probs[:, :0], [], list("abcde"))
+    assert drawn(figure) and figure.axes[0].texts[0].get_text() == "no such image"
 
 
 def test_dumbbells_join_two_values():

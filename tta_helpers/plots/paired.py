@@ -124,6 +124,10 @@ def both_views(
     rows = max(1, -(-n // columns))
     figure = plt.figure(figsize=(5.2 * columns, 0.5 + 1.65 * rows))
     grid = figure.add_gridspec(rows, 3 * columns, width_ratios=(1, 1, 2.1) * columns)
+    if not n:
+        nothing = figure.add_subplot(grid[0, :])
+        nothing.text(0, 0.5, "no such image", va="center")
+        nothing.set_axis_off()
     for k in range(n):
         row, left = k // columns, 3 * (k % columns)
         for j, picture in enumerate((images[k], images[k][:, ::-1])):
