@@ -34,19 +34,30 @@ def test_the_written_out_ranks_share_ties():
 
 @pytest.mark.parametrize("equal", ["before", "after", "gains"])
 def test_no_t_test_where_nothing_varies(equal):
-    fits = {
-        "before": [(0.5, 0.6), (0.5, 0.7)],
-        "after": [(0.5, 0.7), (0.6, 0.7)],
-        "gains": [(0.5, 0.6), (0.6, 0.7)],
+    before, after = {
+        "before": ([0.5, 0.5], [0.6, 0.7]),
+        "after": ([0.5, 0.6], [0.7, 0.7]),
+        "gains": ([0.5, 0.6], [0.6, 0.7]),
     }[equal]
-    exact = [SimpleNamespace(before=b, after=a, gain=a - b) for b, a in fits]
-    names = {"exact": exact, "np": np, "stats": stats, "repeats": 2, "y_test": np.zeros(9)}
-    texts = {"points": lambda triple: "", "verdict": lambda *_: "", "label": ""}
-    said = SimpleNamespace(mean_interval=lambda values: (0, 0, 0), **texts)
-    names |= {"metrics": said, "plots": said, "data": said, "Markdown": str}
-    found = defined("02", "def p_value", **names)
+    values = {"before": np.array(before), "after": np.array(after)}
+    found = defined(
+        "02", "def p_of", np=np, stats=stats, gains=values["after"] - values["before"], **values
+    )
     assert ("no spread" in found["paired"]) == (equal == "gains")
     assert ("no spread" in found["unpaired"]) == (equal in ("before", "after"))
+    if equal == "gains":
+        expected = stats.ttest_ind(after, before, equal_var=False).pvalue
+        assert found["unpaired"] == f"{expected:.2g}"
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 5])
+def test_ordinary_images_are_the_middle_two(n):
+    sure = np.array([0.9, 0.5, 0.7, 0.6, 0.8])  # of the average, image by image
+    found = defined("02", "def ordinary", np=np, average=np.stack([sure, 1 - sure], axis=1))
+    picked = found["ordinary"](np.arange(n))
+    in_order = np.argsort(sure[:n])
+    middle = {0: [], 1: in_order, 2: in_order, 3: in_order[:2], 5: in_order[1:3]}[n]
+    assert picked.tolist() == list(middle)
 
 
 def test_the_written_out_network_is_the_packaged_one():
