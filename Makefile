@@ -55,6 +55,7 @@ sweep: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/cell_lengths.py
 	$(PYTEST) tests
 	$(RUNS) run --tier smoke --name smoke
 	$(BIN)/python tests/executed.py runs/smoke --committed
