@@ -167,26 +167,12 @@ def test_image_grid_of_many_rows_is_quick():
     assert max(plots.image_grid(images, columns=1).get_size_inches()) < 2**16 / 100
 
 
-def test_two_views_shows_the_mirror_and_the_average():
-    image = np.random.default_rng(0).random((4, 3, 3))
-    probs = np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]])
-    figure = plots.two_views(image, probs, ["a", "b", "c"], top=2)
-    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), image[:, ::-1])
-    bars = [[bar.get_width() for bar in series] for series in figure.axes[2].containers]
-    np.testing.assert_allclose(bars, [[0.7, 0.1], [0.3, 0.5], [0.5, 0.3]])
-    assert [label.get_text() for label in figure.axes[2].get_yticklabels()] == ["b", "a"]
-
-
-@pytest.mark.parametrize("n_classes", [1, 2, 3, 100])
-def test_two_views_takes_any_number_of_classes(n_classes):
-    probs = np.random.default_rng(0).dirichlet([1] * n_classes, 2)
-    names = [f"$c{k}$" for k in range(n_classes)]
-    figure = plots.two_views(np.zeros((5, 9, 1)), probs, names)
-    labels = [label.get_text() for label in figure.axes[2].get_yticklabels()]
-    best = sorted(range(n_classes), key=lambda k: -probs[:, k].sum())[:4]
-    assert drawn(figure) and labels == [names[k] for k in best]
-    assert [len(bars) for bars in figure.axes[2].containers] == [min(n_classes, 4)] * 3
-    assert figure.axes[0].images[0].get_array().shape == (5, 9, 3)  # grey, not in false colours
+@pytest.mark.parametrize("n_classes", [2, 3, 100])
+def test_both_views_take_any_number_of_classes(n_classes):
+    names = [f"class {k}" for k in range(n_classes)]
+    probs = np.full((2, 1, n_classes), 1 / n_classes)
+    figure = plots.both_views(np.zeros((1, 5, 9, 1)), probs, [1], names)
+    assert drawn(figure) and len(figure.axes[2].get_yticklabels()) == min(n_classes, 3)
 
 
 def test_matrix_writes_values_in_their_cells():
@@ -406,7 +392,11 @@ def test_names_stay_as_they_are_in_every_figure():
         "image_grid": plots.image_grid(views, names, columns=n, row_labels=[names[0]], note="$a$"),
         "matrix": plots.matrix(probs, names, names, value_name="$a$"),
         "gains": plots.gains({name: change for name in names}),
-        "two_views": plots.two_views(views[0], probs[:2], names, top=n),
+        "both_views": plots.both_views(views[:1], probs[:2, None], [0], names, top=n),
+        "pipeline": plots.pipeline(views, names, probs, names, top=n),
+        "dumbbells": plots.dumbbells({n: (0, 1) for n in names}, ends=("a", "b"), x_name="$x$"),
+        "bars": plots.bars({name: 1.0 for name in names}),
+        "class_counts": plots.class_counts({"a": np.arange(n)}, names, even=1),
         "explained": plots.explained(views, names, probs, np.ones(n) / n, names, 0, top=n),
         "reliability": plots.reliability_diagrams({"$$": {name: bins for name in names}}),
     }.items():
@@ -414,6 +404,12 @@ def test_names_stay_as_they_are_in_every_figure():
         found = [t for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
         assert {*names} <= {t.get_text().split("\n")[0] for t in found}, name
         assert not any(t.get_parse_math() for t in found if t.get_text() in names)
+
+
+def test_names_in_slopes_are_no_mathematics():
+    change = metrics.PairedComparison(100, 0.5, 0.6, 0.1, 0.05, 0.15, 12, 2, 0.01)
+    figure = plots.slopes({name: change for name in NAMES[:-1]})
+    assert drawn(figure) and not any(t.get_parse_math() for t in figure.axes[0].texts)
 
 
 def test_powers_of_ten_stay_mathematics():

@@ -20,7 +20,7 @@ from tta_helpers.plots.charts import (
 )
 from tta_helpers.plots.diagrams import pipeline
 from tta_helpers.plots.finishing import noted
-from tta_helpers.plots.images import explained, followed, image_grid, two_views
+from tta_helpers.plots.images import explained, followed, image_grid
 from tta_helpers.plots.paired import both_views, dumbbells, margin, margins, slopes
 from tta_helpers.plots.tables import Table, answer, compared, points, table
 from tta_helpers.plots.text import spelled
@@ -51,5 +51,4 @@ __all__ = [
     "table",
     "trade_off",
     "training_curves",
-    "two_views",
 ]

@@ -76,41 +76,6 @@ def show_image(axis: Axes, image: np.ndarray, **style: object) -> None:
     axis.grid(False)
 
 
-def two_views(
-    image: np.ndarray, probs: np.ndarray, names: Sequence[str], *, top: int = 4, note: str = ""
-) -> Figure:
-    """Show an image, its mirror image, and the probabilities that each gets, with their average.
-
-    Parameters
-    ----------
-    image
-        Shape (height, width, 3) or (height, width, 1), uint8 or floats in [0, 1].
-    probs
-        Shape (2, classes): of the image and of its mirror image.
-    names
-        One name a class.
-    top
-        How many classes to show at most, the most probable by the average first.
-    """
-    figure, axes = plt.subplots(1, 3, figsize=(8.5, 2.6), width_ratios=(1, 1, 2.2))
-    for axis, picture, title in zip(
-        axes, (image, image[:, ::-1]), ("original", "mirror"), strict=False
-    ):
-        show_image(axis, picture)
-        axis.set_title(title)
-    rows = {"original": probs[0], "mirror": probs[1], "average": np.mean(probs, axis=0)}
-    classes = np.argsort(-rows["average"], kind="stable")[:top]
-    places = np.arange(len(classes))
-    for k, (label, row) in enumerate(rows.items()):
-        colour = ("C5", "C4", "black")[k]
-        axes[2].barh(places + 0.27 * (k - 1), row[classes], 0.25, label=label, color=colour)
-    axes[2].set_yticks(places, [short_name(names[k], 24) for k in classes])
-    axes[2].invert_yaxis()
-    axes[2].set(xlabel="probability", xlim=(0, 1))
-    axes[2].legend(fontsize=8, loc="lower right")
-    return noted(figure, note)
-
-
 def followed(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]],
     scores: np.ndarray,
