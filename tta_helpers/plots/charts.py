@@ -331,7 +331,9 @@ def gain_for_cost(
             color=colour,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4},
         )
-    axis.legend(drawn, list(groups), fontsize=8)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low - 0.15 * (high - low), high)  # room for the legend
+    axis.legend(drawn, list(groups), fontsize=8, loc="lower right", ncols=max(1, len(groups)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return noted(figure, note)
 

@@ -180,6 +180,6 @@ def dumbbells(
     axis.grid(axis="y", visible=not groups)
     axis.set_yticks(rows, list(pairs))
     axis.set(ylim=(max(len(pairs), 1) - 0.4, -0.6), xlabel=x_name)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, frameon=True, framealpha=1, edgecolor="none")
     axis.set_title(title, loc="left")
     return noted(figure, note)
