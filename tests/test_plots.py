@@ -502,6 +502,12 @@ def test_colours_end_at_the_limit():
     assert [text for _, text in texts(figure.axes[0])] == ["-14", "2"]
 
 
+def test_a_matrix_of_one_column_has_room_for_its_names():
+    names = [f"brightness up to {k}0%" for k in range(14)]
+    figure = plots.matrix(np.zeros((14, 1)), names, ["1"], value_name="gain", title="t" * 30)
+    assert drawn(figure) and figure.axes[0].get_window_extent().width > 20
+
+
 def test_dumbbells_part_groups():
     pairs = {"a": (1, 2), "b": (1, 2), "c": (1, 2)}
     figure = plots.dumbbells(pairs, ends=("from", "to"), x_name="x", groups=["g", "g", "h"])

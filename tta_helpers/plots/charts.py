@@ -189,7 +189,7 @@ def matrix(
         values = np.full((max(len(rows), 1), max(len(columns), 1)), np.nan)
     written = len(rows) <= 40 and len(columns) <= 20
     cell = (0.62, 0.38) if written else (min(0.62, 9 / len(columns)), min(0.38, 8 / len(rows)))
-    size = (1.9 + cell[0] * values.shape[1], 1.3 + cell[1] * values.shape[0])
+    size = (max(1.9 + cell[0] * values.shape[1], 3.8), 1.3 + cell[1] * values.shape[0])
     figure, axis = plt.subplots(figsize=size)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
