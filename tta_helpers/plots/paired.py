@@ -81,8 +81,8 @@ def margins(labels: np.ndarray, first: np.ndarray, second: np.ndarray, *, note: 
     axis.set_title(f"The average repairs {fixed:,} images and breaks {broken:,}", loc="left")
     axis.set(xlim=(-1.05, 1.05), ylim=(-1.2, 1.2))
     axis.set(xlabel="margin on the original", ylabel="margin on the mirror image")
-    style = {"frameon": True, "framealpha": 0.85, "edgecolor": "none"}
-    axis.legend(fontsize=8, loc="center left", markerscale=3, **style)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "ncols": 2}
+    axis.legend(fontsize=8, markerscale=3, **below)
     return noted(figure, note)
 
 
