@@ -6,15 +6,15 @@ import cell_lengths
 import nbformat
 import pytest
 from cell_lengths import REBUILT
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tta_helpers.workbook import place
 
 OTHERS = tuple(path.stem for path in place.lesson_paths() if path.stem not in REBUILT)
 GLOSSARY = (place.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 LOCKED, PRIVATE = ".test.open(", re.compile(r"\._images\b|\._labels\b")
-SECTION = re.compile(r"(?m)^## \d+\.")
-RESULT = re.compile(r"\d\.\d+ ?(%|points)|\b0\.\d{4}\b")
+HEADING, SECTION = re.compile(r"(?m)^## "), re.compile(r"(?m)^## \d+\.")
+RESULT = re.compile(r"\d\.\d+\s?(%|points)|\b0\.\d{4}\b")
 NAME, ANCHOR = (
     re.compile(r"\[[^\]]*\]\((?!https?:)([^)#\s]*)"),
     re.compile(r"glossary\.md#([\w-]+)"),
@@ -31,9 +31,11 @@ def tags(cell):
 
 def openings(cells):
     """Return how often cells open the test set, and whether all of it is in the last section."""
-    last = max((k for k, c in enumerate(cells) if SECTION.search(text_of(c))), default=0)
+    headings = [k for k, c in enumerate(cells) if HEADING.search(text_of(c))]
+    first = max((k for k in headings if SECTION.search(text_of(cells[k]))), default=len(cells))
+    end = min((k for k in headings if k > first), default=len(cells))  # "## Key points"
     where = [k for k, c in enumerate(cells) for _ in range(code_of(c).count(LOCKED))]
-    return len(where), all(k > last for k in where)
+    return len(where), all(first < k < end for k in where)
 
 
 def code_of(cell):
@@ -46,18 +48,41 @@ def text_of(cell):
 
 def unanswered(cells):
     """Return the predictions that nothing answers before the next one or the next section."""
-    waiting, found = None, []
+    waiting, found = [], []
     for cell in cells:
-        if waiting and ("plots.answer(" in code_of(cell) or "<details>" in text_of(cell)):
-            waiting = None
-        if waiting and ("**Predict" in text_of(cell) or SECTION.search(text_of(cell))):
-            found.append(waiting)
-            waiting = None
-        if "**Predict" in text_of(cell):
-            waiting = text_of(cell).split("**Predict", 1)[1][:60]
-            if "<details>" in text_of(cell).split("**Predict", 1)[1]:
-                waiting = None
-    return found + [waiting] * bool(waiting)
+        before, *asked = text_of(cell).split("**Predict")
+        above, *new_section = HEADING.split(before)
+        if "plots.answer(" in code_of(cell) or "<details>" in above:
+            waiting = []
+        if new_section:
+            found, waiting = found + waiting, []
+        for prompt in asked:
+            found, waiting = found + waiting, [prompt[:60]] * ("<details>" not in prompt)
+    return found + waiting
+
+
+def without_a_file(text):
+    """Return the relative links of a lesson's text that lead to no file."""
+    return [t for t in NAME.findall(text) if t and not (place.notebooks() / t).exists()]
+
+
+def alternatives(cells):
+    """Return the alternative text of every cell that shows a figure, "" where it has none."""
+    return [
+        cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        for cell in cells
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+    ]
+
+
+def alternatives_are_good(texts):
+    return all(20 <= len(t.strip()) <= 300 for t in texts) and len(set(texts)) == len(texts)
+
+
+def typed(cells):
+    """Return the results that stand in text as typed, but for what is published elsewhere."""
+    own = [text_of(cell) for cell in cells if "published" not in tags(cell)]
+    return [match[0] for text in own for match in RESULT.finditer(text)]
 
 
 def anchors(page):
@@ -89,34 +114,24 @@ def test_every_prediction_has_its_answer(name):
 
 @pytest.mark.parametrize("name", REBUILT)
 def test_terms_are_linked_to_the_glossary(name):
-    text = "\n".join(map(text_of, cells_of(name)))
-    linked = ANCHOR.findall(text)
-    assert len(set(linked)) >= 5
-    assert set(linked) <= anchors(GLOSSARY)
+    assert len(set(ANCHOR.findall("\n".join(map(text_of, cells_of(name)))))) >= 5
 
 
 @pytest.mark.parametrize("name", [*REBUILT, *OTHERS])
-def test_every_link_of_a_lesson_leads_to_a_file(name):
-    for target in filter(None, NAME.findall("\n".join(map(text_of, cells_of(name))))):
-        assert (place.notebooks() / target).exists(), target
+def test_every_link_of_a_lesson_leads_to_a_file_and_to_an_entry(name):
+    text = "\n".join(map(text_of, cells_of(name)))
+    assert without_a_file(text) == []
+    assert set(ANCHOR.findall(text)) <= anchors(GLOSSARY)
 
 
 @pytest.mark.parametrize("name", REBUILT)
 def test_every_figure_has_an_alternative_text_of_its_own(name):
-    texts = []
-    for cell in cells_of(name):
-        shown = [output.get("data", {}) for output in cell.get("outputs", [])]
-        if any("image/png" in data for data in shown):
-            texts.append(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
-    assert all(20 <= len(text) <= 300 for text in texts)
-    assert len(set(texts)) == len(texts)
+    assert alternatives_are_good(alternatives(cells_of(name)))
 
 
 @pytest.mark.parametrize("name", REBUILT)
 def test_no_result_is_typed(name):
-    typed = [c.source for c in cells_of(name) if "published" not in tags(c)]
-    text = [c.source for c in cells_of(name) if c.cell_type == "markdown" and c.source in typed]
-    assert not [match[0] for part in text for match in RESULT.finditer(part)]
+    assert typed(cells_of(name)) == []
 
 
 def test_entries_of_the_glossary_are_in_order_and_its_links_lead_to_entries():
@@ -141,6 +156,9 @@ def test_openings_are_counted_and_placed():
     assert openings(lesson(OPEN, *SECTIONS)) == (1, False)
     assert openings(lesson(*SECTIONS, OPEN, OPEN)) == (2, True)
     assert openings(lesson(*SECTIONS)) == (0, True)
+    assert openings(lesson(*SECTIONS, OPEN, ("text", "## Key points"))) == (1, True)
+    assert openings(lesson(*SECTIONS, ("text", "## Key points"), OPEN)) == (1, False)
+    assert openings(lesson(OPEN)) == (1, False)
 
 
 def test_predictions_without_an_answer_are_found():
@@ -150,13 +168,51 @@ def test_predictions_without_an_answer_are_found():
     assert len(unanswered(lesson(asked, ("code", "x"), asked, told))) == 1
     assert len(unanswered(lesson(asked, SECTIONS[0], told))) == 1
     assert len(unanswered(lesson(told, asked))) == 1
+    both = ("text", asked[1] + folded[1])
+    assert unanswered(lesson(both)) == []
+    assert len(unanswered(lesson(asked, both))) == 1  # the second's answer is not the first's
+    assert len(unanswered(lesson(("text", asked[1] * 2), told))) == 1
+    for heading in ("## 2. Next", "## Check yourself"):
+        assert len(unanswered(lesson(asked, ("text", heading), folded))) == 1
+        assert len(unanswered(lesson(asked, ("text", heading + "\n\n" + folded[1])))) == 1
+        assert unanswered(lesson(asked, ("text", folded[1] + "\n\n" + heading))) == []
 
 
 def test_typed_results_are_found():
-    for text in ("a gain of 1.58 points", "about 72.5 %", "it reaches 0.6123"):
-        assert RESULT.search(text)
+    for text in ("a gain of 1.58 points", "72.5 %", "72.5\N{NO-BREAK SPACE}%", "it reaches 0.6123"):
+        assert len(typed(lesson(("text", text)))) == 1
+        assert typed([new_markdown_cell(text, metadata={"tags": ["published"]})]) == []
+        assert typed(lesson(("code", text))) == []
     for text in ("seven of 7", "a rate of 0.001", "95 % of all", "section 1.5"):
-        assert not RESULT.search(text)
+        assert typed(lesson(("text", text))) == []
+
+
+def test_links_that_lead_nowhere_are_found():
+    there = "[a](../docs/glossary.md#view) [b](https://nowhere.example/x) [c](#here) ![d](tta.png)"
+    assert without_a_file(there) == []
+    assert without_a_file(there + " [e](../docs/no.md#view) [f](06.ipynb)") == [
+        "../docs/no.md",
+        "06.ipynb",
+    ]
+    page = "# Glossary\n\n## p-value\n\n## Student's *t* interval\n\n### one-hot\n"
+    assert anchors(page) == {"glossary", "p-value", "students-t-interval", "one-hot"}
+    assert ANCHOR.findall(there + " [g](../docs/glossary.md#none)") == ["view", "none"]
+
+
+def test_figures_without_a_text_of_their_own_are_found():
+    png = new_output("display_data", {"image/png": "", "text/plain": "<Figure>"})
+    said = [new_output("stream", text="no figure")]
+
+    def figure(**metadata):
+        return new_code_cell("plots.lines()", metadata=metadata, outputs=[png])
+
+    words = "Accuracy against the number of views."
+    good = figure(mystnb={"image": {"alt": words}})
+    silent = new_code_cell("print()", outputs=said)
+    assert alternatives([good, silent, new_markdown_cell("x"), figure()]) == [words, ""]
+    assert alternatives_are_good([words, words + " Again."])
+    for texts in ([""], ["Too short."], [words, words], ["x" * 301], [" " * 30]):
+        assert not alternatives_are_good(texts)
 
 
 def test_lengths_of_cells_are_counted_and_limited():
@@ -167,3 +223,21 @@ def test_lengths_of_cells_are_counted_and_limited():
     (long,) = cell_lengths.faults_of("a", [line] * 19 + [line * 16])
     assert "16 lines" in long
     assert len(cell_lengths.faults_of("a", [line * 6] * 8 + [line * 11] * 2)) == 2
+
+
+def test_a_lesson_past_a_limit_fails_by_name_and_others_are_only_printed(
+    tmp_path, monkeypatch, capsys
+):
+    long = "import numpy as np\n" + "x = 1\n" * 15
+    cells = lesson(("text", long * 2), *[("code", "x = 1")] * 19, ("code", long))
+    paths = [tmp_path / f"{name}.ipynb" for name in (REBUILT[0], "04_other")]
+    for path in paths:
+        nbformat.write(new_notebook(cells=cells), path)
+    monkeypatch.setattr(place, "lesson_paths", lambda: paths)
+    assert cell_lengths.main() == 1
+    *lines, fault = capsys.readouterr().out.splitlines()
+    counted = "20 code cells; lines: median 1, nine in ten at most 1, longest 16"
+    assert lines == [f"{path.stem}: {counted}" for path in paths]
+    assert fault.startswith(f"{REBUILT[0]}: 16 lines") and "'import numpy as np'" in fault
+    monkeypatch.setattr(place, "lesson_paths", lambda: paths[1:])
+    assert cell_lengths.main() == 0
