@@ -352,3 +352,22 @@ def test_there_is_a_place_for_whatever_commands_write(name, page):
 def test_environment_file_and_lock_name_the_same_python():
     environment = yaml.safe_load((place.ROOT / "environment.yml").read_text())
     assert {"pip": ["-r requirements.txt"]} in environment["dependencies"]
+
+
+def test_published_outputs_belong_to_the_code_and_prose_may_change(tmp_path):
+    cells = [nbformat.v4.new_markdown_cell("old words"), nbformat.v4.new_code_cell("1 + 1")]
+    ran = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+    (output,) = [nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=1)]
+    ran.cells[1].outputs, ran.cells[1].execution_count = [output], 1
+    (tmp_path / "run").mkdir()
+    nbformat.write(ran, tmp_path / "run" / "01_one.ipynb")
+    cells[0].source, ran.cells[1].outputs = "new words", []
+    committed = tmp_path / "01_one.ipynb"
+    nbformat.write(ran, committed)
+    taken = publishing.executed_copy(committed, tmp_path / "run")
+    assert taken.cells[0].source == "new words"
+    assert taken.cells[1].outputs[0].data["text/plain"] == "2"
+    ran.cells[1].source = "1 + 2"
+    nbformat.write(ran, committed)
+    with pytest.raises(RunError, match="differs from what ran in run"):
+        publishing.executed_copy(committed, tmp_path / "run")

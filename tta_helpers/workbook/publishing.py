@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from tta_helpers.workbook import place
 from tta_helpers.workbook.chain import older
-from tta_helpers.workbook.parameters import inspected
 from tta_helpers.workbook.place import RunError, lesson_paths, named_folder, write_whole
 from tta_helpers.workbook.records import records_in, summary_table, total_seconds
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 def publish(name: str) -> None:
     """Put the outputs of runs/<name>/ into the committed notebooks, and its summary into README.md.
 
-    Only outputs of notebooks whose text is the committed one are taken, from a run with the
+    Only outputs of notebooks whose code is the committed one are taken, from a run with the
     notebooks' own defaults (the lesson tier). A figure from a cell tagged `readme` is saved for
     README.md to show.
     """
@@ -46,29 +45,33 @@ def publish(name: str) -> None:
 
 
 def executed_copy(path: Path, folder: Path) -> "NotebookNode":
-    """Return a committed notebook as executed in a folder, without papermill's notes.
+    """Return a committed notebook with the outputs that its code left in a folder.
+
+    Text between the cells may have changed since; code may not.
 
     Raises
     ------
     RunError
-        If it did not run there, or its text or parameters were not the committed ones.
+        If it did not run there, or its code or parameters were not the committed ones.
     """
     import nbformat
 
+    committed = nbformat.read(path, as_version=4)
     try:
         run = nbformat.read(folder / path.name, as_version=4)
     except FileNotFoundError as error:
         raise RunError(f"{path.name} has not run in {folder.name}; run it first.") from error
-    if tuple(cell.source for cell in run.cells) != inspected(path).sources:
+    here, there = (
+        [cell for cell in book.cells if cell.cell_type == "code"] for book in (committed, run)
+    )
+    if [cell.source for cell in here] != [cell.source for cell in there]:
         raise RunError(
             f"{path.name} differs from what ran in {folder.name}, or ran with other parameters "
             "than its defaults; run it again with the lesson tier."
         )
-    run.metadata.pop("papermill", None)
-    for cell in run.cells:
-        for key in ("papermill", "execution", "exception"):
-            cell.metadata.pop(key, None)
-    return run
+    for cell, executed in zip(here, there, strict=True):
+        cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
+    return committed
 
 
 def pictures(cell: "NotebookNode") -> list[bytes]:
