@@ -35,7 +35,7 @@ help:
 	@echo "make test-backends   the package's tests with JAX under Keras"
 	@echo "make wheel    build the package, and try it in an empty environment on each backend"
 	@echo "make audit    look the locked packages up among known vulnerabilities"
-	@echo "make lab      open JupyterLab in notebooks/"
+	@echo "make lab      open JupyterLab at notebooks/"
 	@echo "make bench    measure what TTA costs on this machine, into benchmarks/results and docs/"
 	@echo "make stream   a million images through predict_views, into docs/models.md"
 	@echo "make shards   predict MODEL's views of IMAGES into OUT, in shards on many workers"
@@ -97,7 +97,7 @@ endef
 
 lab: $(READY)
 	@$(call absolute,CIFAR10_DIR); $(call absolute,TTA_CACHE); $(call absolute,KERAS_HOME); \
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --FileContentsManager.preferred_dir=notebooks
 
 bench: $(READY) $(BENCH)/ready
 	@$(BIN)/python -m benchmarks $(if $(DATASET),--dataset "$(DATASET)")
