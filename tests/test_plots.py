@@ -243,18 +243,18 @@ def test_training_curves():
     figure = plots.training_curves(histories)
     left, right = figure.axes
     assert left.lines[1].get_xydata().tolist() == [[1, 20], [2, 25]]
-    assert left.get_title() == "one: +5 points apart"
+    assert left.get_title() == "one: validation ends at 25 %"
     ticks = right.get_xticks()
     assert drawn(figure) and len(ticks) < 15 and (ticks == ticks.round()).all()
 
 
-def test_class_counts_are_sorted_and_the_title_tells_the_widest():
+def test_class_counts_are_sorted_and_the_title_tells_their_range():
     answers = {"even": np.array([0, 1, 1, 2]), "leaning": np.array([2, 2, 2, 2])}
     figure = plots.class_counts(answers, ["a", "b", "c"], even=4 / 3)
     axis = figure.axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "c", "b"]
     assert axis.lines[1].get_xydata().tolist() == [[0, 0], [4, 1], [0, 2]]
-    assert axis.get_title("left") == "The leaning network names c 4 times, a 0"
+    assert axis.get_title("left") == "Times named: even 1 to 2; leaning 0 to 4"
     many = plots.class_counts({"x": np.arange(100)}, [f"c{k}" for k in range(100)], even=1)
     assert drawn(many) and len(many.axes[0].get_yticklabels()) == 30
 
@@ -287,6 +287,8 @@ def test_slopes_keep_labels_apart():
     assert axis.lines[0].get_ydata().tolist() == [50, 52]
     assert axis.lines[0].get_color() != axis.lines[-1].get_color()
     assert drawn(figure)
+    said = [text.get_text() for text in axis.texts]
+    assert said[:1] + said[5:6] == ["50.0 %", "52.0 %  n0"]  # the name beside the end of its line
     boxes = [text.get_window_extent() for text in axis.texts]
     for k, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[k + 1 :]), axis.texts[k].get_text()
@@ -339,6 +341,11 @@ def test_the_pipeline_shows_every_view_and_its_answer(n_views):
     shown = [axis.images[0].get_array() for axis in figure.axes if axis.images]
     np.testing.assert_allclose(shown, [views[0], *views])
     assert drawn(figure) and drawn(plots.pipeline(views, ["v"] * n_views))
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles.count("probabilities") == 1 and last.get_xticks().tolist() == [0, 1]
+    figure = plots.pipeline(views, ["v"] * n_views, probs, list("abcdefg"), label=classes[1])
+    inks = [label.get_color() for label in figure.axes[2].get_yticklabels()]
+    assert inks == ["black", "C0", "black"]
 
 
 def test_compared_and_answers():
@@ -346,6 +353,8 @@ def test_compared_and_answers():
     assert table.data.splitlines()[-1] == (
         "| flip | 50.00 % | 52.50 % | +2.50 [+1.00, +4.00] | 9 | 2 | 0.01 |"
     )
+    adjusted = plots.compared({}, p_name="p, after Holm").data
+    assert adjusted.splitlines()[0].endswith("| broken | p, after Holm |")
     assert "| 12,345 |" in plots.table(["n"], [[12345]]).data
     folded = markdown2html(plots.answer("**Six** of ten.").data)
     assert "<details>" in folded and "<strong>Six</strong>" in folded

@@ -22,6 +22,7 @@ def pipeline(
     names: Sequence[str] = (),
     *,
     top: int = 3,
+    label: int | None = None,
     title: str = "",
     note: str = "",
 ) -> Figure:
@@ -41,6 +42,8 @@ def pipeline(
         One name a class.
     top
         How many classes to show at most, the likeliest by the average.
+    label
+        The right class, if it is known: its name is written in blue.
     """
     n = len(views)
     figure = plt.figure(figsize=(9, 1.15 * max(n, 2) + 0.5), layout="none")
@@ -55,6 +58,7 @@ def pipeline(
 
     classes = [] if probs is None else np.argsort(-np.mean(probs, axis=0), kind="stable")[:top]
     words = [short_name(names[k], 11) for k in classes]
+    inks = ["C0" if k == label else "black" for k in classes]
     whole, network, last = place(0), _box(place(2), "the same\nnetwork"), place(4)
     show_image(whole, views[0])
     whole.set_title("one image", fontsize=9)
@@ -65,7 +69,9 @@ def pipeline(
         if probs is None:
             _box(answers, "probabilities")
         else:
-            _bars(answers, probs[k][classes], words, GREY)
+            _bars(answers, probs[k][classes], words, inks, GREY)
+            if k == 0:
+                answers.set_title("probabilities", fontsize=9)
         _arrow(figure, whole, shown)
         _arrow(figure, shown, network)
         _arrow(figure, network, answers, room=0.75 if words else 0)
@@ -73,7 +79,7 @@ def pipeline(
     if probs is None:
         _box(last, "their average:\nthe answer")
     else:
-        _bars(last, np.mean(probs, axis=0)[classes], words, "C0")
+        _bars(last, np.mean(probs, axis=0)[classes], words, inks, "C0")
         last.set_title(f"average: {words[0]}", fontsize=9)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return noted(figure, note)
@@ -88,13 +94,18 @@ def _box(axis: Axes, text: str) -> Axes:
     return axis
 
 
-def _bars(axis: Axes, values: np.ndarray, names: Sequence[str], colour: str) -> None:
-    """Draw probabilities as bars with the classes' names."""
+def _bars(
+    axis: Axes, values: np.ndarray, names: Sequence[str], inks: Sequence[str], colour: str
+) -> None:
+    """Draw probabilities as bars with the classes' names, each in its ink."""
     axis.barh(range(len(values)), values, 0.7, color=colour)
     axis.set_yticks(range(len(values)), [short_name(name, 12) for name in names], fontsize=8)
-    axis.set(xlim=(0, 1), xticks=[])
+    for text, ink in zip(axis.get_yticklabels(), inks, strict=True):
+        text.set_color(ink)
+    axis.set(xlim=(0, 1))
+    axis.set_xticks([0, 1], ["0", "1"], fontsize=7)
+    axis.tick_params(axis="x", pad=1)
     axis.invert_yaxis()
-    axis.spines["bottom"].set_visible(False)
     axis.grid(False)
 
 

@@ -22,7 +22,7 @@ def slopes(
     """Draw paired accuracies as a slope graph: a line from before to after for each comparison.
 
     Clear gains are blue, clear losses orange, others grey, by the p-value, which may be adjusted
-    for the number of comparisons.
+    for the number of comparisons. The names stand at the right, beside the ends of their lines.
     """
     inches = 0.5 * max(len(changes), 4)  # of the axes
     figure, axis = plt.subplots(figsize=(6.4, 1.2 + inches))
@@ -36,9 +36,9 @@ def slopes(
         heights = apart([pair[side] for pair in pairs], least)
         for name, pair, height in zip(changes, pairs, heights, strict=True):
             value = f"{pair[side]:.1f} %"
-            text = f"{short_name(name, 24)}  {value}" if side == 0 else value
+            text = f"{value}  {short_name(name, 24)}" if side == 1 else value
             axis.text(1.04 * side - 0.04 * (1 - side), height, text, ha=align, va="center")
-    axis.set(xlim=(-0.95, 1.35), ylim=(low - 2 * least, high + 2 * least), ylabel="accuracy (%)")
+    axis.set(xlim=(-0.35, 1.95), ylim=(low - 2 * least, high + 2 * least), ylabel="accuracy (%)")
     axis.set_xticks([0, 1], ends)
     axis.grid(False)
     axis.set_title(title, loc="left")

@@ -43,10 +43,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def compared(
-    changes: Mapping[str, PairedComparison], ends: tuple[str, str] = ("without TTA", "with TTA")
+    changes: Mapping[str, PairedComparison],
+    ends: tuple[str, str] = ("without TTA", "with TTA"),
+    p_name: str = "McNemar p",
 ) -> Table:
-    """Return a table of comparisons: both accuracies, gain and interval, fixed, broken and p."""
-    header = ["", *ends, "gain in points [95 % interval]", "fixed", "broken", "McNemar p"]
+    """Return a table of comparisons: both accuracies, gain and interval, fixed, broken and p.
+
+    `p_name` heads the last column: say there if the p-values are adjusted for their number.
+    """
+    header = ["", *ends, "gain in points [95 % interval]", "fixed", "broken", p_name]
     rows = [
         [
             name,
