@@ -60,6 +60,17 @@ def test_ordinary_images_are_the_middle_two(n):
     assert picked.tolist() == list(middle)
 
 
+@pytest.mark.parametrize("right", [[True, False, True], [True] * 3, [False] * 3, []])
+def test_third_classes_are_shown_right_and_wrong_where_there_are_both(right):
+    views = np.array([[0.5, 0.45, 0.05], [0.05, 0.45, 0.5]])
+    original, mirror = np.repeat(views[:, None], len(right), axis=1)
+    average, right = (original + mirror) / 2, np.array(right, dtype=bool)
+    names = {"original": original, "mirror": mirror, "average": average, "right_after": right}
+    found = defined("02", "third = np.flatnonzero", np=np, **names)
+    assert found["third"].tolist() == list(range(len(right)))
+    assert right[found["one_of_each"]].tolist() == sorted({*right.tolist()}, reverse=True)
+
+
 def test_the_written_out_network_is_the_packaged_one():
     names = defined("01", "def block(", keras=keras)
     names |= {"n_classes": 3, "x_train": np.zeros((1, 40, 24, 1))}
