@@ -356,6 +356,8 @@ def test_compared_and_answers():
     adjusted = plots.compared({}, p_name="p, after Holm").data
     assert adjusted.splitlines()[0].endswith("| broken | p, after Holm |")
     assert "| 12,345 |" in plots.table(["n"], [[12345]]).data
+    code = plots.table(["v"], [["`shift_-1_-1`"], ["_a_ `b|c`"]]).data.splitlines()[2:]
+    assert code == ["| `shift_-1_-1` |", r"| \_a\_ `b\|c` |"]
     folded = markdown2html(plots.answer("**Six** of ten.").data)
     assert "<details>" in folded and "<strong>Six</strong>" in folded
 

@@ -34,12 +34,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
             return f"{value:.4f}"
         if isinstance(value, int | np.integer) and not isinstance(value, bool):
             return f"{value:,}"
-        text = re.sub(r"[\\|$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", encodable(value))
-        text = text.replace("&", "&amp;").replace("<", "&lt;")
+        parts = re.split(r"(`[^`]+`)", encodable(value))  # every second one is code
+        parts[::2] = map(_escaped, parts[::2])
+        parts[1::2] = [part.replace("|", r"\|") for part in parts[1::2]]
+        text = "".join(parts).replace("&", "&amp;").replace("<", "&lt;")
         return " ".join(text.split())
 
     lines = [header, ["---"] * len(header), *rows]
     return Table("\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines))
+
+
+def _escaped(text: str) -> str:
+    """Escape what Markdown or MathJax would act on outside of code."""
+    return re.sub(r"[\\|$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
 
 
 def compared(
