@@ -9,7 +9,7 @@ from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from tta_helpers.metrics import PairedComparison, significant, verdict
-from tta_helpers.plots.finishing import GREY, noted
+from tta_helpers.plots.finishing import GREY, VERDICTS, noted
 from tta_helpers.plots.text import apart, short_name
 
 
@@ -232,9 +232,8 @@ def gains(
         else:
             word = verdict(*change[1:])
         gain, low, high = (100 * value for value in change)
-        colour = {"helps": "C0", "hurts": "C1", "no clear effect": GREY}[word]
-        axis.plot([low, high], [y, y], color=colour)
-        axis.plot(gain, y, "o", color=colour)
+        axis.plot([low, high], [y, y], color=VERDICTS[word])
+        axis.plot(gain, y, "o", color=VERDICTS[word])
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(max(len(names), 1) - 0.4, -0.6)
@@ -261,13 +260,10 @@ def trade_off(
         The policies to join up by steps, in the order of their cost; the first is number 1.
     """
     figure, axis = plt.subplots(figsize=(8, 4))
-    gain = np.array([100 * change.gain for change in changes])
-    passes = np.asarray(passes, dtype=float)
+    front, passes = list(front), np.asarray(passes, dtype=float)
+    gain, low, high = _in_points(changes)
     axis.plot(passes, gain, ".", color=GREY, alpha=0.6, label="a policy")
-    x, y = passes[list(front)], gain[list(front)]
-    low, high = (
-        np.array([100 * getattr(changes[k], end) for k in front]) for end in ("low", "high")
-    )
+    x, y, low, high = (values[front] for values in (passes, gain, low, high))
     axis.errorbar(x, y, (y - low, high - y), fmt="o", color="C0", capsize=2, label="on the front")
     axis.step(x, y, where="post", color="C0", linewidth=0.8)
     for number, point in enumerate(zip(x, y, strict=True), start=1):
@@ -300,10 +296,7 @@ def gain_for_cost(
     points, drawn = [], []
     for k, members in enumerate(groups.values()):
         costs = [cost for cost, _ in members.values()]
-        ends = ("gain", "low", "high")
-        gain, low, high = (
-            np.array([100 * getattr(change, end) for _, change in members.values()]) for end in ends
-        )
+        gain, low, high = _in_points([change for _, change in members.values()])
         style = {"fmt": "os^Dv"[k % 5], "color": f"C{k % 7}", "capsize": 2}
         drawn.append(axis.errorbar(costs, gain, (gain - low, high - gain), **style))
         points += zip(members, costs, high, [f"C{k % 7}"] * len(costs), strict=True)
@@ -332,6 +325,12 @@ def gain_for_cost(
     axis.legend(drawn, list(groups), fontsize=8, loc="lower right", ncols=max(1, len(groups)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return noted(figure, note)
+
+
+def _in_points(changes: Sequence[PairedComparison]) -> np.ndarray:
+    """Return gains and the ends of their intervals in percentage points, shape (3, changes)."""
+    ends = ("gain", "low", "high")
+    return np.array([[100 * getattr(change, end) for change in changes] for end in ends])
 
 
 def reliability_diagrams(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
 from tta_helpers.plots.finishing import GREY, noted
-from tta_helpers.plots.images import show_image
+from tta_helpers.plots.images import class_ticks, show_image
 from tta_helpers.plots.text import short_name
 
 COLUMNS = ((0.01, 0.15), (0.21, 0.11), (0.37, 0.12), (0.6, 0.12), (0.86, 0.12))  # left, width
@@ -57,8 +57,6 @@ def pipeline(
         return figure.add_axes((left, bottom + 0.1 * share, width, 0.72 * share))
 
     classes = [] if probs is None else np.argsort(-np.mean(probs, axis=0), kind="stable")[:top]
-    words = [short_name(names[k], 11) for k in classes]
-    inks = ["C0" if k == label else "black" for k in classes]
     whole, network, last = place(0), _box(place(2), "the same\nnetwork"), place(4)
     show_image(whole, views[0])
     whole.set_title("one image", fontsize=9)
@@ -69,18 +67,21 @@ def pipeline(
         if probs is None:
             _box(answers, "probabilities")
         else:
-            _bars(answers, probs[k][classes], words, inks, GREY)
+            _bars(answers, probs[k][classes], GREY)
+            class_ticks(answers, classes, names, label, most=11)
             if k == 0:
                 answers.set_title("probabilities", fontsize=9)
         _arrow(figure, whole, shown)
         _arrow(figure, shown, network)
-        _arrow(figure, network, answers, room=0.75 if words else 0)
-        _arrow(figure, answers, last, room=0.75 if words else 0)
+        room = 0 if probs is None else 0.75
+        _arrow(figure, network, answers, room=room)
+        _arrow(figure, answers, last, room=room)
     if probs is None:
         _box(last, "their average:\nthe answer")
     else:
-        _bars(last, np.mean(probs, axis=0)[classes], words, inks, "C0")
-        last.set_title(f"average: {words[0]}", fontsize=9)
+        _bars(last, np.mean(probs, axis=0)[classes], "C0")
+        class_ticks(last, classes, names, label, most=11)
+        last.set_title(f"average: {short_name(names[classes[0]], 11)}", fontsize=9)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return noted(figure, note)
 
@@ -94,18 +95,12 @@ def _box(axis: Axes, text: str) -> Axes:
     return axis
 
 
-def _bars(
-    axis: Axes, values: np.ndarray, names: Sequence[str], inks: Sequence[str], colour: str
-) -> None:
-    """Draw probabilities as bars with the classes' names, each in its ink."""
+def _bars(axis: Axes, values: np.ndarray, colour: str) -> None:
+    """Draw probabilities as horizontal bars."""
     axis.barh(range(len(values)), values, 0.7, color=colour)
-    axis.set_yticks(range(len(values)), [short_name(name, 12) for name in names], fontsize=8)
-    for text, ink in zip(axis.get_yticklabels(), inks, strict=True):
-        text.set_color(ink)
     axis.set(xlim=(0, 1))
     axis.set_xticks([0, 1], ["0", "1"], fontsize=7)
     axis.tick_params(axis="x", pad=1)
-    axis.invert_yaxis()
     axis.grid(False)
 
 

@@ -9,6 +9,7 @@ from matplotlib.text import Text
 from tta_helpers.plots.text import cut, font_with, not_in_font, spelled
 
 GREY = "#666666"
+VERDICTS = {"helps": "C0", "hurts": "C1", "no clear effect": GREY}  # colours of comparisons
 
 
 def noted(figure: Figure, note: str) -> Figure:

@@ -76,6 +76,16 @@ def show_image(axis: Axes, image: np.ndarray, **style: object) -> None:
     axis.grid(False)
 
 
+def class_ticks(
+    axis: Axes, classes: Sequence[int], names: Sequence[str], label: int | None, most: int
+) -> None:
+    """Name classes down the left of horizontal bars, the first on top, the right one in blue."""
+    axis.set_yticks(range(len(classes)), [short_name(names[k], most) for k in classes], fontsize=8)
+    for text, k in zip(axis.get_yticklabels(), classes, strict=True):
+        text.set_color("C0" if k == label else "black")
+    axis.invert_yaxis()
+
+
 def followed(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]],
     scores: np.ndarray,

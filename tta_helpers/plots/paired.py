@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tta_helpers.metrics import PairedComparison, significant
-from tta_helpers.plots.finishing import GREY, noted
-from tta_helpers.plots.images import show_image
+from tta_helpers.plots.finishing import GREY, VERDICTS, noted
+from tta_helpers.plots.images import class_ticks, show_image
 from tta_helpers.plots.text import apart, short_name
 
 
@@ -26,10 +26,9 @@ def slopes(
     """
     inches = 0.5 * max(len(changes), 4)  # of the axes
     figure, axis = plt.subplots(figsize=(6.4, 1.2 + inches))
-    colours = {"helps": "C0", "hurts": "C1", "no clear effect": GREY}
     pairs = [(100 * change.before, 100 * change.after) for change in changes.values()]
     for (before, after), change in zip(pairs, changes.values(), strict=True):
-        axis.plot([0, 1], [before, after], "o-", color=colours[significant(change)])
+        axis.plot([0, 1], [before, after], "o-", color=VERDICTS[significant(change)])
     low, high = (np.min(pairs), np.max(pairs)) if pairs else (0, 1)
     least = 0.3 * max(high - low, 1) / inches  # a line of text
     for side, align in ((0, "right"), (1, "left")):
@@ -142,10 +141,7 @@ def both_views(
             text = ("original", "mirror", "average")[j]
             places = np.arange(len(classes)) + 0.27 * (j - 1)
             bars.barh(places, values[classes], 0.25, color=colour, label=text)
-        bars.set_yticks(range(len(classes)), [short_name(names[c], 14) for c in classes])
-        for text, c in zip(bars.get_yticklabels(), classes, strict=True):
-            text.set_color("C0" if c == labels[k] else "black")
-        bars.invert_yaxis()
+        class_ticks(bars, classes, names, labels[k], most=14)
         bars.set(xlim=(0, 1))
         if k == 0:
             bars.legend(fontsize=7, loc="lower right")

@@ -20,11 +20,11 @@ from tta_helpers.workbook.place import RunError
 PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "pillow")
 BACKENDS = ("tensorflow", "jax", "torch")
 KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
-_clock: dict[str, float] = {}  # when the lesson in this process began
 KERAS_CHOICES = {
     "floatx": ("float16", "float32", "float64"),
     "image_data_format": ("channels_last", "channels_first"),
 }
+_clock: dict[str, float] = {}  # when the lesson in this process began
 
 
 def keras_settings() -> dict[str, Any]:
