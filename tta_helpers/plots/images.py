@@ -190,5 +190,5 @@ def explained(
     outcome.set_xticks(places, [short_name(names[k], 14) for k in classes], **turned)
     outcome.set(ylabel="average", ylim=(0, 1))
     answer, right = (short_name(names[k], 40) for k in (average.argmax(), label))
-    outcome.set_title(f"answer: {answer}; right would be {right} (blue)", fontsize=9)
+    outcome.set_title(f"answer: {answer}; right: {right} (blue)", fontsize=9)
     return noted(figure, note)

@@ -32,10 +32,11 @@ def slopes(
     low, high = (np.min(pairs), np.max(pairs)) if pairs else (0, 1)
     least = 0.3 * max(high - low, 1) / inches  # a line of text
     for side, align in ((0, "right"), (1, "left")):
-        heights = apart([pair[side] for pair in pairs], least)
-        for name, pair, height in zip(changes, pairs, heights, strict=True):
+        texts = {}  # equal starts are named once
+        for name, pair in zip(changes, pairs, strict=True):
             value = f"{pair[side]:.1f} %"
-            text = f"{value}  {short_name(name, 24)}" if side == 1 else value
+            texts[f"{value}  {short_name(name, 24)}" if side == 1 else value] = pair[side]
+        for text, height in zip(texts, apart(list(texts.values()), least), strict=True):
             axis.text(1.04 * side - 0.04 * (1 - side), height, text, ha=align, va="center")
     axis.set(xlim=(-0.35, 1.95), ylim=(low - 2 * least, high + 2 * least), ylabel="accuracy (%)")
     axis.set_xticks([0, 1], ends)
@@ -75,7 +76,8 @@ def margins(labels: np.ndarray, first: np.ndarray, second: np.ndarray, *, note: 
     ):
         count = int((((x > 0) == (sign_x > 0)) & ((y > 0) == (sign_y > 0))).sum())
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-        axis.text(0.5 * sign_x, 1.06 * sign_y, f"{text}: {count:,}", ha="center", bbox=box)
+        place = 0.5 * sign_x, 1.12 * sign_y
+        axis.text(*place, f"{text}: {count:,}", ha="center", va="center", bbox=box)
     fixed, broken = int(((x <= 0) & (both > 0)).sum()), int(((x > 0) & (both <= 0)).sum())
     axis.set_title(f"The average repairs {fixed:,} images and breaks {broken:,}", loc="left")
     axis.set(xlim=(-1.05, 1.05), ylim=(-1.2, 1.2))
