@@ -12,18 +12,21 @@ where it does. In each function `images` is (n, h, w, 3) float32 in [0, 1], `str
 random generator an image, and the result may leave [0, 1]: `corrupt` clips it.
 """
 
-from tta_helpers.workbook.corruptions.corrupting import corrupt, corrupt_at_random, corrupted_copies
+from tta_helpers.workbook.corruptions.cells import corrupted_cells
+from tta_helpers.workbook.corruptions.corrupting import corrupt, corrupt_at_random
+from tta_helpers.workbook.corruptions.held_out import HeldOut
 from tta_helpers.workbook.corruptions.released import load_cifar10c
 from tta_helpers.workbook.corruptions.table import GROUPS, HELD_OUT, SEEN, SEVERITIES, named
 
 __all__ = [
     "GROUPS",
     "HELD_OUT",
+    "HeldOut",
     "SEEN",
     "SEVERITIES",
     "corrupt",
     "corrupt_at_random",
-    "corrupted_copies",
+    "corrupted_cells",
     "load_cifar10c",
     "named",
 ]

@@ -1,4 +1,4 @@
-"""Corrupting images: a batch by one corruption, a set at random, or a copy for each."""
+"""Corrupting images: a batch by one corruption, or a set at random."""
 
 import zlib
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import numpy as np
 
 from tta_helpers.progress import progress
 from tta_helpers.workbook.corruptions.resampling import eight_bit
-from tta_helpers.workbook.corruptions.table import CORRUPTIONS, HELD_OUT, SEEN, SEVERITIES
+from tta_helpers.workbook.corruptions.table import CORRUPTIONS, SEEN, SEVERITIES
 
 
 def corrupt(
@@ -94,7 +94,7 @@ def corrupt_at_random(
     drawn : integer array (n,)
         Position in `names` of each image's corruption, -1 where it was left clean.
     """
-    _check_eight_bit(images)
+    check_eight_bit(images)
     if not 0 <= clean <= 1 or not names:
         raise ValueError(f"clean is {clean} and names are {names}: pass a share and some names")
     n, rng = len(images), np.random.default_rng(seed)
@@ -107,33 +107,8 @@ def corrupt_at_random(
     return corrupted, cell // 5
 
 
-def corrupted_copies(
-    images: np.ndarray, names: Sequence[str] = SEEN + HELD_OUT, seed: int = 0
-) -> dict[tuple[str, int], np.ndarray]:
-    """Return a copy of all images for each corruption and severity, as `load_cifar10c` does.
-
-    Parameters
-    ----------
-    images
-        (n, h, w, 3) uint8.
-    names
-        The corruptions.
-    seed
-        At least 0.
-
-    Returns
-    -------
-    dict
-        For each (name, severity) the (n, h, w, 3) uint8 images.
-    """
-    _check_eight_bit(images)
-    floats = images.astype(np.float32) / 255
-    cells = [(name, severity) for name in names for severity in SEVERITIES]
-    bar = progress(cells, desc="corrupt images")
-    return {(name, s): eight_bit(corrupt(floats, name, s, seed)) for name, s in bar}
-
-
-def _check_eight_bit(images: np.ndarray) -> None:
+def check_eight_bit(images: np.ndarray) -> None:
+    """Refuse images that are not uint8."""
     if images.dtype != np.uint8:
         raise ValueError(f"images are {images.dtype}: pass uint8 values from 0 to 255")
 

@@ -8,7 +8,7 @@ opens files instead of decoding 60,000 images.
 from tta_helpers.workbook.data.dataset import Dataset, train_validation_split
 from tta_helpers.workbook.data.download import file_sha256
 from tta_helpers.workbook.data.errors import DataError, some
-from tta_helpers.workbook.data.locked import Locked
+from tta_helpers.workbook.data.locked import Locked, noted_opening
 from tta_helpers.workbook.data.memory import available_memory
 from tta_helpers.workbook.data.paths import DEFAULT_CACHE, keras_home
 from tta_helpers.workbook.data.sources import load_dataset
@@ -22,6 +22,7 @@ __all__ = [
     "file_sha256",
     "keras_home",
     "load_dataset",
+    "noted_opening",
     "some",
     "train_validation_split",
 ]

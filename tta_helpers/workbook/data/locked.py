@@ -8,6 +8,22 @@ import numpy as np
 from tta_helpers.workbook.data.errors import DataError
 
 
+def noted_opening(what: str, purpose: str) -> dict[str, str]:
+    """Return a record of what is opened: "purpose" and "at".
+
+    Raises
+    ------
+    DataError
+        If no purpose is given.
+    """
+    if not isinstance(purpose, str) or not purpose.strip():
+        raise DataError(
+            f"{what} locked, and the purpose given is {purpose!r}: say in a few words what for, "
+            "or choose on validation images and what may be seen"
+        )
+    return {"purpose": purpose, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
 @dataclass(frozen=True)
 class Locked:
     """Images and labels that only `open` hands out.
@@ -48,13 +64,7 @@ class Locked:
         DataError
             If no purpose is given.
         """
-        if not isinstance(purpose, str) or not purpose.strip():
-            raise DataError(
-                f"the test set is locked, and the purpose given is {purpose!r}: say in a few words "
-                "what it is opened for, or choose on validation images"
-            )
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.openings.append({"purpose": purpose, "at": at})
+        self.openings.append(noted_opening("the test set is", purpose))
         return self._images, self._labels
 
     def rows(self, index: np.ndarray) -> "Locked":
