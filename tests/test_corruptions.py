@@ -728,27 +728,58 @@ def test_random_corruptions_follow_the_seed_and_leave_the_images_alone(eight_bit
     np.testing.assert_array_equal(images, eight_bit_photos)
 
 
-def test_copies_have_the_form_of_the_released_ones(released, eight_bit_photos):
+def test_cells_are_shared_out_evenly_and_differ_within_an_image(eight_bit_photos):
+    copies, cells = c.corrupted_cells(eight_bit_photos, PAIR, per_image=4, seed=3)
+    assert (copies.shape, copies.dtype) == ((30, 4, *eight_bit_photos.shape[1:]), np.uint8)
+    assert all(len(set(row)) == 4 for row in cells)
+    counts = np.bincount(cells.ravel(), minlength=10)
+    assert (counts.sum(), counts.min(), counts.max()) == (120, 12, 12)
+    counts = np.bincount(c.corrupted_cells(eight_bit_photos, per_image=3)[1].ravel(), minlength=75)
+    assert np.ptp(counts) == 1  # 90 copies under 75 cells
+
+
+def test_a_copy_is_its_image_under_its_cell(eight_bit_photos):
+    images = eight_bit_photos[:6].copy()
+    copies, cells = c.corrupted_cells(images, PAIR, per_image=10, seed=6)
+    np.testing.assert_array_equal(images, eight_bit_photos[:6])
+    for row, column in np.ndindex(*cells.shape):
+        name, severity = PAIR[cells[row, column] // 5], cells[row, column] % 5 + 1
+        clean = images[[row]] / np.float32(255)
+        expected = eight_bit(c.corrupt(clean, name, severity, 6, [row]))[0]
+        np.testing.assert_array_equal(copies[row, column], expected)
+    assert (c.corrupted_cells(images, PAIR, 2, seed=7)[1] != cells[:, :2]).any()
+
+
+def test_cells_are_taken_from_the_released_files(released, eight_bit_photos):
     theirs, _ = c.load_cifar10c(released, PAIR)
-    ours = c.corrupted_copies(eight_bit_photos[:5], PAIR)
-    assert list(ours) == list(theirs)
-    for key, block in ours.items():
-        assert (block.shape, block.dtype) == (theirs[key].shape, theirs[key].dtype)
+    copies, cells = c.corrupted_cells(eight_bit_photos[:5], PAIR, per_image=7, released=theirs)
+    for row, column in np.ndindex(*cells.shape):
+        cell = PAIR[cells[row, column] // 5], int(cells[row, column] % 5 + 1)
+        np.testing.assert_array_equal(copies[row, column], theirs[cell][row])
 
 
-def test_copies_are_all_corruptions_of_all_images(eight_bit_photos):
-    images = eight_bit_photos[:3].copy()
-    copies = c.corrupted_copies(images, seed=6)
-    assert set(copies) == {(name, severity) for name in ALL for severity in c.SEVERITIES}
-    for (name, severity), block in copies.items():
-        expected = eight_bit(c.corrupt(images / np.float32(255), name, severity, 6))
-        np.testing.assert_array_equal(block, expected)
-    np.testing.assert_array_equal(images, eight_bit_photos[:3])
+@pytest.mark.parametrize("per_image", [0, 11])
+def test_more_copies_than_cells_are_refused(eight_bit_photos, per_image):
+    with pytest.raises(ValueError, match=f"per_image is {per_image}: 2 corruptions have 10 cells"):
+        c.corrupted_cells(eight_bit_photos, PAIR, per_image)
+
+
+def test_held_out_names_are_given_for_a_purpose():
+    held_out = c.HeldOut(("spatter", "saturate"))
+    assert "spatter" not in repr(held_out)
+    with pytest.raises(DataError, match="held-out corruptions are locked, and the purpose .* ' '"):
+        held_out.open(" ")
+    assert held_out.openings == []
+    assert held_out.open("judge") == ("spatter", "saturate")
+    assert [one["purpose"] for one in held_out.openings] == ["judge"]
 
 
 def test_bad_names_and_seeds_are_named_here_too(eight_bit_photos):
-    for corrupting in (c.corrupted_copies, c.corrupt_at_random):
+    for corrupting in (c.corrupted_cells, c.corrupt_at_random):
         with pytest.raises(ValueError, match="unknown corruption 'rain'"):
             corrupting(eight_bit_photos, ("rain",))
-    with pytest.raises(ValueError, match="seed is -1"):
-        c.corrupted_copies(eight_bit_photos, seed=-1)
+        with pytest.raises(ValueError, match="uint8"):
+            corrupting(eight_bit_photos.astype("float32"))
+        with pytest.raises(ValueError, match="seed is -1"):
+            corrupting(eight_bit_photos, seed=-1)
+

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tta_helpers.progress import progress
-from tta_helpers.workbook.corruptions.corrupting import check_eight_bit, corrupt
+from tta_helpers.workbook.corruptions.corrupting import check_eight_bit, check_seed, corrupt
 from tta_helpers.workbook.corruptions.resampling import eight_bit
 from tta_helpers.workbook.corruptions.table import SEEN, SEVERITIES
 
@@ -46,9 +46,10 @@ def corrupted_cells(
     Raises
     ------
     ValueError
-        For images that are not uint8, and for a `per_image` out of range.
+        For images that are not uint8, a seed below 0, and a `per_image` out of range.
     """
     check_eight_bit(images)
+    check_seed(seed)
     n, n_cells = len(images), len(SEVERITIES) * len(names)
     if not 1 <= per_image <= n_cells:
         raise ValueError(f"per_image is {per_image}: {len(names)} corruptions have {n_cells} cells")

@@ -50,8 +50,7 @@ def corrupt(
         raise ValueError(f"unknown corruption {name!r}: use one of {', '.join(CORRUPTIONS)}")
     if severity not in SEVERITIES:
         raise ValueError(f"severity is {severity!r}: use 1 (mild), 2, 3, 4 or 5")
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed is {seed!r}: pass an integer of at least 0")
+    check_seed(seed)
     images = _checked(images)
     rows = range(len(images)) if rows is None else rows
     if len(rows) != len(images):
@@ -95,6 +94,7 @@ def corrupt_at_random(
         Position in `names` of each image's corruption, -1 where it was left clean.
     """
     check_eight_bit(images)
+    check_seed(seed)
     if not 0 <= clean <= 1 or not names:
         raise ValueError(f"clean is {clean} and names are {names}: pass a share and some names")
     n, rng = len(images), np.random.default_rng(seed)
@@ -105,6 +105,12 @@ def corrupt_at_random(
         batch = images[rows].astype(np.float32) / 255
         corrupted[rows] = eight_bit(corrupt(batch, names[k // 5], k % 5 + 1, seed, rows))
     return corrupted, cell // 5
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that is no integer of at least 0."""
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed is {seed!r}: pass an integer of at least 0")
 
 
 def check_eight_bit(images: np.ndarray) -> None:
