@@ -767,7 +767,7 @@ def test_more_copies_than_cells_are_refused(eight_bit_photos, per_image):
 def test_held_out_names_are_given_for_a_purpose():
     held_out = c.HeldOut(("spatter", "saturate"))
     assert "spatter" not in repr(held_out)
-    with pytest.raises(DataError, match="held-out corruptions are locked, and the purpose .* ' '"):
+    with pytest.raises(DataError, match="held-out corruptions are locked"):
         held_out.open(" ")
     assert held_out.openings == []
     assert held_out.open("judge") == ("spatter", "saturate")
@@ -782,4 +782,3 @@ def test_bad_names_and_seeds_are_named_here_too(eight_bit_photos):
             corrupting(eight_bit_photos.astype("float32"))
         with pytest.raises(ValueError, match="seed is -1"):
             corrupting(eight_bit_photos, seed=-1)
-

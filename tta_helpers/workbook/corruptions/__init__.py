@@ -21,9 +21,9 @@ from tta_helpers.workbook.corruptions.table import GROUPS, HELD_OUT, SEEN, SEVER
 __all__ = [
     "GROUPS",
     "HELD_OUT",
-    "HeldOut",
     "SEEN",
     "SEVERITIES",
+    "HeldOut",
     "corrupt",
     "corrupt_at_random",
     "corrupted_cells",
