@@ -30,13 +30,17 @@ def snow(images, streams, mean, spread, zoom, threshold, radius, sigma, keep):
 def frost(images, streams, keep, strength):
     """Lay frost on the image: keep · image + strength · frost.
 
-    The release takes random cuts from photographs of frosted glass. They are not part of this
-    project: crystals are drawn instead, bright ridges of one `plasma` over the haze of another.
+    The release takes random cuts from photographs of frost. They are not part of this project:
+    crystals are drawn instead, bright ridges of one `plasma` over the haze of another, on ice that
+    is thin in some images and closed in others. Its thickness, haze and ridges are chosen so that
+    corrupted photographs have the release's mean change, brightness, contrast and structural
+    similarity at every severity.
     """
     height, width = images.shape[1:3]
+    thickness = uniform(streams, (1, 1), 0.06, 0.66)
     haze = plasma(streams, height, width, 1.5)
     crystals = 1 - np.abs(2 * plasma(streams, height, width, 1.3) - 1)
-    ice = np.minimum(0.7 * haze + 0.8 * crystals**6, 1)
+    ice = np.minimum(thickness + 0.5 * haze + 0.3 * crystals**6, 1)
     return keep * images + strength * ice[..., None] * ICE
 
 
