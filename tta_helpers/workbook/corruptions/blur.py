@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from tta_helpers.workbook.corruptions.randomness import uniform
-from tta_helpers.workbook.corruptions.resampling import blurred, smear, zoomed
+from tta_helpers.workbook.corruptions.resampling import blurred, eight_bit, smear, zoomed
 
 
 def gaussian_blur(images, sigma):
@@ -34,6 +34,7 @@ def glass_blur(images, streams, sigma, reach, iterations):
     neighbour lies -reach … reach-1 rows and columns away. The paper says that the two are
     exchanged. The release's code assigns one view of an array to another, which overwrites the
     pixel and leaves the neighbour, and so it is done here; exchanging would scatter pixels farther.
+    As there, the image is cut to 8 bits after the first blur.
     """
     n, height, width, _ = images.shape
     source = np.tile(np.arange(height * width).reshape(height, width), (n, 1, 1))
@@ -43,7 +44,7 @@ def glass_blur(images, streams, sigma, reach, iterations):
             for column in range(width - reach, reach, -1):
                 down, right = steps[:, row, column].T
                 source[:, row, column] = source[np.arange(n), row + down, column + right]
-    pixels = blurred(images, sigma).reshape(n, height * width, 3)
+    pixels = eight_bit(blurred(images, sigma)).reshape(n, height * width, 3) / np.float32(255)
     moved = np.take_along_axis(pixels, source.reshape(n, -1, 1), axis=1)
     return blurred(moved.reshape(images.shape), sigma)
 
@@ -57,8 +58,7 @@ def zoom_blur(images, largest):
     """Mean of the image and its enlargements by 1, 1.01 … `largest`.
 
     The enlargements are those that `numpy.arange` counts, as in the release: its rounding includes
-    the largest at severities 1 and 2 only. They are made about the exact centre; the release first
-    cuts out a whole number of pixels, so that its small factors come out uneven.
+    the largest at severities 1 and 2 only. Each is `zoomed`, which shifts it by a part of a pixel.
     """
     planes = np.moveaxis(images, -1, 1)
     factors = np.arange(1, largest, 0.01)

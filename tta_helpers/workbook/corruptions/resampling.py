@@ -1,4 +1,6 @@
-"""Pixels blurred, enlarged, moved, dragged along a line, and rounded to 8 bits."""
+"""Pixels blurred, enlarged, moved, dragged along a line, and cut to 8 bits."""
+
+import math
 
 import numpy as np
 from scipy import ndimage
@@ -11,14 +13,21 @@ def blurred(images: np.ndarray, sigma: float, **options) -> np.ndarray:
 
 
 def _zoom_matrix(size: int, factor: float) -> np.ndarray:
-    """Return the (size, size) weights that enlarge one axis about its centre, bilinearly."""
-    centre = (size - 1) / 2
-    source = centre + (np.arange(size)[:, None] - centre) / factor
+    """Return the (size, size) weights that enlarge one axis bilinearly, as the release does.
+
+    Whole pixels are cut from the middle, `size / factor` of them rounded up, and stretched to
+    `factor` times as many, first on first and last on last. The middle `size` of these remain.
+    Where a remainder is odd, the middle lies half a pixel too far left: the image is shifted.
+    """
+    cut = math.ceil(size / factor)
+    stretched = round(cut * factor)
+    steps = np.arange(size)[:, None] + (stretched - size) // 2
+    source = (size - cut) // 2 + steps * (cut - 1) / max(stretched - 1, 1)
     return np.maximum(0, 1 - np.abs(source - np.arange(size))).astype(np.float32)
 
 
 def zoomed(images: np.ndarray, factor: float) -> np.ndarray:
-    """Enlarge (..., h, w) about the centre; what leaves the frame is cut off."""
+    """Enlarge (..., h, w) about the middle, which is uneven; what leaves the frame is cut off."""
     height, width = images.shape[-2:]
     return _zoom_matrix(height, factor) @ images @ _zoom_matrix(width, factor).T
 
@@ -64,5 +73,5 @@ def smear(images: np.ndarray, degrees: np.ndarray, radius: int, sigma: float) ->
 
 
 def eight_bit(images: np.ndarray) -> np.ndarray:
-    """Return floats in [0, 1] as uint8 from 0 to 255."""
-    return np.rint(images * 255).astype(np.uint8)
+    """Return floats in [0, 1] as uint8 from 0 to 255, cut to whole numbers as in the release."""
+    return (images * 255).astype(np.uint8)

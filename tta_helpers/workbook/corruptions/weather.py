@@ -1,10 +1,10 @@
 """Weather: snow, frost, fog and brightness; held out: spatter."""
 
 import numpy as np
-from scipy import ndimage
 
+from tta_helpers.workbook.corruptions.drops import shading
 from tta_helpers.workbook.corruptions.randomness import normal, plasma, uniform
-from tta_helpers.workbook.corruptions.resampling import blurred, smear, zoomed
+from tta_helpers.workbook.corruptions.resampling import blurred, eight_bit, smear, zoomed
 
 LUMA = np.float32([0.299, 0.587, 0.114])  # weights of red, green and blue in grey (BT.601)
 ICE = np.float32([0.86, 0.94, 1.0])
@@ -18,10 +18,10 @@ def snow(images, streams, mean, spread, zoom, threshold, radius, sigma, keep):
     Flakes are N(mean, spread²), enlarged by `zoom`, set to 0 below `threshold`, and smeared along
     a line within 45 degrees of the vertical; the layer is added as it is and turned upside down.
     `keep` is the image's share in its mixture with the brightened grey copy max(x, 1.5 grey + 0.5).
-    Enlargement and line are those of `zoom_blur` and `smear`, not the release's.
+    Flakes have 8 bits. `smear` draws their lines, where the release calls ImageMagick.
     """
     flakes = zoomed(mean + spread * normal(streams, images.shape[1:3]), zoom)[..., None]
-    flakes = np.where(flakes < threshold, 0, np.clip(flakes, 0, 1))
+    flakes = eight_bit(np.where(flakes < threshold, 0, np.clip(flakes, 0, 1))) / np.float32(255)
     flakes = smear(flakes, uniform(streams, (), -135, -45), radius, sigma)
     white = np.maximum(images, 1.5 * (images @ LUMA)[..., None] + 0.5)
     return keep * images + (1 - keep) * white + flakes + flakes[:, ::-1, ::-1]
@@ -30,13 +30,17 @@ def snow(images, streams, mean, spread, zoom, threshold, radius, sigma, keep):
 def frost(images, streams, keep, strength):
     """Lay frost on the image: keep · image + strength · frost.
 
-    The release takes random cuts from photographs of frosted glass. They are not part of this
-    project: crystals are drawn instead, bright ridges of one `plasma` over the haze of another.
+    The release takes random cuts from photographs of frost. They are not part of this project:
+    crystals are drawn instead, bright ridges of one `plasma` over the haze of another, on ice that
+    is thin in some images and closed in others. Its thickness, haze and ridges are chosen so that
+    corrupted photographs have the release's mean change, brightness, contrast and structural
+    similarity at every severity.
     """
     height, width = images.shape[1:3]
+    thickness = uniform(streams, (1, 1), 0.06, 0.66)
     haze = plasma(streams, height, width, 1.5)
     crystals = 1 - np.abs(2 * plasma(streams, height, width, 1.3) - 1)
-    ice = np.minimum(0.7 * haze + 0.8 * crystals**6, 1)
+    ice = np.minimum(thickness + 0.5 * haze + 0.3 * crystals**6, 1)
     return keep * images + strength * ice[..., None] * ICE
 
 
@@ -58,17 +62,15 @@ def spatter(images, streams, mean, spread, blur, threshold, mix, mud):
     """Splash water (`mud` 0) or mud (1) on the image, where blurred noise passes a threshold.
 
     Noise is N(mean, spread²), blurred with `blur` pixels. Mud covers these spots, their outline
-    blurred with `mix` pixels and kept where it stays above 0.8. Water adds a pale turquoise of up
-    to `mix`, lit from the top left: the release shades its drops by the distance from edges
-    that OpenCV's Canny detector finds, here they are embossed directly.
+    blurred with `mix` pixels and kept where it stays above 0.8. Water adds a pale turquoise, the
+    noise times the `shading` of its drops, of up to `mix` in each image.
     """
     liquid = blurred(mean + spread * normal(streams, images.shape[1:3]), blur)
     if mud:
         cover = blurred((liquid > threshold).astype(np.float32), mix)[..., None]
         cover[cover < 0.8] = 0
         return images * (1 - cover) + MUD * cover
-    liquid = np.where(liquid < threshold, 0, liquid)
-    relief = ndimage.correlate(liquid, np.array([[[-2, -1, 0], [-1, 1, 1], [0, 1, 2]]]))
-    light = liquid * ndimage.uniform_filter(np.clip(relief, 0, 1), (0, 3, 3))
-    brightest = np.maximum(light.max(axis=(1, 2), keepdims=True), 1e-6)
+    liquid = eight_bit(np.where(liquid < threshold, 0, np.minimum(liquid, 1)))
+    light = liquid * shading(liquid).astype(np.float32)
+    brightest = np.maximum(light.max(axis=(1, 2), keepdims=True), 1)
     return images + mix * (light / brightest)[..., None] * WATER
