@@ -138,7 +138,7 @@ def test_despeckle_clamps_to_the_range_of_scipys_eight_neighbours(shape):
 
 @pytest.mark.parametrize(("view", "left"), [(v.Despeckle(), 100), (v.Median(), 80)])
 def test_repairs_take_out_a_single_wrong_value_and_leave_a_slope(view, left):
-    """Away from the edges. The value's neighbours lie between 60 and 100, on a slope of 20 a row."""
+    """Away from the edges. Its neighbours lie between 60 and 100: 20 more with each row."""
     slope = np.tile(np.arange(9, dtype=np.uint8)[:, None, None] * 20, (1, 9, 3))[None]
     broken = slope.copy()
     broken[0, 4, 5, 1] = 255

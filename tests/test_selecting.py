@@ -186,7 +186,9 @@ def test_what_folds_and_what_stays(model, left):
     images = np.random.default_rng(0).random((9, 8, 6, 3), dtype=np.float32)
     quick = folded(model)
     assert len(norms(quick)) == left
-    pairs = zip(*(keras.tree.flatten(m.predict(images, verbose=0)) for m in (quick, model)))
+    pairs = zip(
+        *(keras.tree.flatten(m.predict(images, verbose=0)) for m in (quick, model)), strict=True
+    )
     for found, expected in pairs:
         np.testing.assert_allclose(found, expected, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""One Keras model from 8-bit images through selection and chosen view to the target's prediction."""
+"""One Keras model from 8-bit images through selector and chosen view to the prediction."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Views that take out single wrong values, such as impulse noise, and leave every pixel in place."""
+"""Views that take out single wrong values, such as impulse noise; every pixel stays in place."""
 
 from typing import Any
 
