@@ -32,7 +32,7 @@ def test_compact_predictor_is_small():
     assert predictor.count_params() < target.count_params() / 10
     work, its_work = (sum(row[3] for row in networks.multiply_adds(m)) for m in (predictor, target))
     assert work <= its_work / 50
-    by_hand = 128 * 24 * 16 + 8 * 256 * 16 + (2 * 16 + 8 * 16) * 48 + 48 * (10 + 120)
+    by_hand = 128 * 24 * 16 + 8 * 256 * 24 + (2 * 16 + 8 * 24) * 64 + 64 * (10 + 120)
     assert work == by_hand
 
 

@@ -11,6 +11,7 @@ import tta_helpers
 from tta_helpers import loss_predictor as lp
 from tta_helpers import policies, views
 from tta_helpers.predict import folded, selecting_model
+from tta_helpers.predict.folding import ScaleShift
 from tta_helpers.workbook import networks
 
 VIEWS = (
@@ -111,7 +112,8 @@ def trained_like(model, seed=0):
 
 
 def norms(model):
-    return [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    """What scales and shifts channels: batch normalisation, or what is left of it."""
+    return [x for x in model.layers if type(x) in (keras.layers.BatchNormalization, ScaleShift)]
 
 
 def test_the_workbooks_networks_select_from_a_file(photos, tmp_path):

@@ -10,12 +10,28 @@ from tta_helpers.quiet import keras
 _LINEAR = (keras.layers.Conv2D, keras.layers.Dense)
 
 
+@keras.saving.register_keras_serializable(package="tta_helpers")
+class ScaleShift(keras.layers.Layer):
+    """Each channel, the last axis, multiplied by a number and shifted by another."""
+
+    def build(self, input_shape: tuple) -> None:
+        """Make the numbers, which training leaves as they are."""
+        shape = (input_shape[-1],)
+        self.scale = self.add_weight(shape, "ones", trainable=False, name="scale")
+        self.shift = self.add_weight(shape, "zeros", trainable=False, name="shift")
+
+    def call(self, inputs: Any) -> Any:
+        """Multiply and add."""
+        return inputs * self.scale + self.shift
+
+
 def folded(model: keras.Model) -> keras.Model:
     """Return a copy of a network that predicts the same with less batch normalisation.
 
     Normalisation scales and shifts each channel, so right after a convolution or dense layer
     without activation it goes into that layer's weights. Right before a maximum pooling it commutes
-    with it if all its scales are positive, and has a quarter of the values behind it.
+    with it if all its scales are positive, and has a quarter of the values behind it. What is left
+    becomes one multiplication and one addition.
 
     Parameters
     ----------
@@ -31,20 +47,26 @@ def folded(model: keras.Model) -> keras.Model:
     functional = _functional(model)
     if functional is None:
         return model
-    into, behind = _to_fold(functional)
-    if not into and not behind:
+    norms = [layer.name for layer in functional.layers if _is_norm(layer)]
+    if not norms:
         return model
+    into, behind = _to_fold(functional)
     gone = {norm.name for norm in into.values()} | {norm.name for norm in behind.values()}
     copies = {}
 
     def copy(layer: keras.Layer) -> keras.Layer:
         biased = {"use_bias": True} if layer.name in into else {}
-        copies[layer.name] = type(layer).from_config({**layer.get_config(), **biased})
+        if layer.name in norms:
+            copies[layer.name] = ScaleShift(name=layer.name)
+        else:
+            copies[layer.name] = type(layer).from_config({**layer.get_config(), **biased})
         return copies[layer.name]
 
     def call(layer: keras.Layer, *arguments: Any, **options: Any) -> Any:
         if layer.name in gone:
             return arguments[0]
+        if isinstance(layer, ScaleShift):
+            return layer(*arguments)  # without the options of a normalisation
         found = layer(*arguments, **options)
         return copies[behind[layer.name].name](found) if layer.name in behind else found
 
@@ -53,23 +75,19 @@ def folded(model: keras.Model) -> keras.Model:
         if layer.name in into:
             copies[layer.name].set_weights(_scaled(layer, into[layer.name]))
         elif layer.name in copies and copies[layer.name].weights:
-            copies[layer.name].set_weights(layer.get_weights())
+            as_it_is = layer.name not in norms
+            weights = layer.get_weights() if as_it_is else _scale_and_shift(layer)
+            copies[layer.name].set_weights(weights)
     return clone
 
 
 def _functional(model: keras.Model) -> keras.Model | None:
     """Return a model as a functional one of the same layers, None if it has no graph."""
-    if type(model) not in (keras.Model, keras.Sequential) and not _is_functional(model):
-        return None
     if not getattr(model, "inputs", None):
         return None
-    if isinstance(model, keras.Sequential):
+    if type(model) is keras.Sequential:
         return keras.Model(model.inputs, model.outputs, name=model.name)
-    return model
-
-
-def _is_functional(model: keras.Model) -> bool:
-    return type(model).__name__ == "Functional"
+    return model if type(model).__name__ == "Functional" else None
 
 
 def _to_fold(model: keras.Model) -> tuple[dict, dict]:
@@ -82,9 +100,7 @@ def _to_fold(model: keras.Model) -> tuple[dict, dict]:
     into, behind = {}, {}
     for node in nodes:
         norm = node.operation
-        if not isinstance(norm, keras.layers.BatchNormalization) or calls[id(norm)] > 1:
-            continue
-        if norm.axis not in (-1, len(node.outputs[0].shape) - 1):
+        if not _is_norm(norm) or calls[id(norm)] > 1:
             continue
         (given,), (result,) = node.input_tensors, node.outputs
         before, after = given._keras_history.operation, followers.get(id(result))
@@ -99,6 +115,15 @@ def _to_fold(model: keras.Model) -> tuple[dict, dict]:
         ):
             behind[after.name] = norm
     return into, behind
+
+
+def _is_norm(layer: Any) -> bool:
+    """Whether a layer normalises batches, channel by channel of the last axis, in float32."""
+    return (
+        type(layer) is keras.layers.BatchNormalization
+        and layer.axis in (-1, len(layer.output.shape) - 1)
+        and layer.dtype_policy.name == "float32"
+    )
 
 
 def _is_linear(layer: Any) -> bool:
