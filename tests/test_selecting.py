@@ -100,14 +100,17 @@ def test_logits_other_ranges_and_a_preprocess(linear_logits, predictor, photos):
 
 
 def trained_like(model, seed=0):
-    """Weights and statistics as after training: nothing is 0 or 1, some scales are negative."""
+    """Weights and statistics as after training: no scale is 1, no mean and no bias 0."""
     rng = np.random.default_rng(seed)
     for layer in model.layers:
+        weights = layer.get_weights()
         if isinstance(layer, keras.layers.BatchNormalization):
-            n = layer.weights[0].shape[0]
-            layer.set_weights(
-                [rng.uniform(0.5, 2, n), rng.normal(size=n), rng.normal(size=n), rng.random(n) + 1]
-            )
+            scale, *_, variance = (rng.uniform(0.5, 2, w.shape) for w in weights)
+            weights = [scale, *(0.3 * rng.normal(size=w.shape) for w in weights[1:3]), variance]
+        else:
+            spread = (np.sqrt(max(np.prod(w.shape[:-1]), 9)) for w in weights)
+            weights = [rng.normal(size=w.shape) / s for w, s in zip(weights, spread, strict=True)]
+        layer.set_weights(weights)
     return model
 
 
