@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks import groups, report
 from benchmarks.pytorch import PYTHON, PyTorch, PyTorchMissing
+from benchmarks.selecting import CALLS, selecting
 from benchmarks.timing import Entry, machine
 from tta_helpers.predict import WORTH_A_GRAPH, worth_a_graph
 from tta_helpers.workbook.data import load_dataset
@@ -32,7 +33,8 @@ class Sizes:
     tutorial's loop and plain batches see; `rounds` are those of groups 1 and 7. `flip` and `views`
     are images, at most, and rounds of groups 2, and 3 to 5; `calls` is how many batches of each
     size group 5 times. `other` are images and rounds of the CNN on other backends, `growth` are
-    images and views, `corrupted` is images a corruption.
+    images and views, `corrupted` is images a corruption. `selecting` are the rounds of group 8 and,
+    where they are not its own, the batches of each size.
     """
 
     cnn: int = 10_000
@@ -48,6 +50,7 @@ class Sizes:
     )
     corrupted: int = 500
     other: tuple[int, int] = (500, 5)
+    selecting: tuple[int, dict[int, int] | None] = (9, None)
 
 
 QUICK = Sizes(
@@ -61,6 +64,7 @@ QUICK = Sizes(
     growth=((20, 2), (40, 2), (20, 1), (20, 4)),
     corrupted=4,
     other=(20, 1),
+    selecting=(1, {1: 1, 4: 1}),
 )
 
 
@@ -84,6 +88,9 @@ def measured(images: np.ndarray, dataset: str, sizes: Sizes, notes: list[str]) -
         yield from _on_backend(backend, dataset, sizes.other, notes)
     yield from groups.growth(list(sizes.growth))
     yield from groups.loading(dataset, sizes.corrupted, sizes.rounds)
+    rounds, calls = sizes.selecting
+    for model in (baseline_cnn(shape), wide_resnet(16, 2, shape)):
+        yield from selecting(model, images, calls or CALLS[model.name], rounds)
 
 
 def _pytorch(subject: groups.Subject, stack: ExitStack, notes: list[str]) -> PyTorch | None:

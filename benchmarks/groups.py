@@ -56,7 +56,7 @@ def compiled(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        spec = tf.TensorSpec((None, *model.input_shape[1:]))
+        spec = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype)
         forward = tf.function(lambda x: model(x, training=False), input_signature=[spec])
         return lambda x: forward(x).numpy()
     if keras.backend.backend() == "jax":

@@ -24,7 +24,7 @@ class Entry:
     Parameters
     ----------
     group
-        The benchmark's number, 1 to 7.
+        The benchmark's number, 1 to 8.
     text
         What is compared, such as "ours / two compiled passes".
     values

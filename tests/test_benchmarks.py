@@ -216,7 +216,7 @@ def test_all_of_it_runs(tmp_path, monkeypatch, capsys):
     arguments = ["--quick", "--dataset", "sample", "--out", str(tmp_path / "out")]
     assert bench.main(arguments) == 0
     printed = capsys.readouterr().out
-    assert all(f"\n{group}.  " in "\n" + printed for group in range(1, 8))
+    assert all(f"\n{group}.  " in "\n" + printed for group in range(1, 9))
     (path,) = (tmp_path / "out").glob("*.json")
     body = json.loads(path.read_text(encoding="utf-8"))
     assert {e["text"] for e in body["entries"] if e["group"] == 3} >= {v.name for v in TWELVE}

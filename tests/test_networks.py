@@ -73,6 +73,15 @@ def test_multiply_adds_of_a_depthwise_convolution_by_hand():
     assert [row[1:] for row in networks.multiply_adds(model)] == by_hand
 
 
+def test_multiply_adds_of_a_dense_layer_over_positions_by_hand():
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((6, 5, 4)), layers.Reshape((30, 4)), layers.Dense(7), layers.Dense(2)]
+    )
+    work = [row[3] for row in networks.multiply_adds(model)]
+    assert work == [0, 30 * 4 * 7, 30 * 7 * 2]
+
+
 def test_wide_resnets_have_their_published_size():
     """Zagoruyko and Komodakis, table 5: 36.5 and 2.2 million parameters."""
     small, large = networks.wide_resnet(), networks.wide_resnet(28, 10)

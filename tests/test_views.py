@@ -26,6 +26,8 @@ EVERY_VIEW = (
     v.Contrast(1.3),
     v.Autocontrast(),
     v.Sharpness(3),
+    v.Despeckle(),
+    v.Median(),
     v.Compose((v.Rotate(12.5), v.HorizontalFlip(), v.Brightness(-0.1))),
 )
 

@@ -19,6 +19,7 @@ _FUNCTIONS = {
     "load_model": "loading",
     "predict_copies": "predict",
     "predict_views": "predict",
+    "selecting_model": "predict",
     "tta_model": "predict",
 }
 __all__ = sorted([*_MODULES, *_FUNCTIONS])

@@ -13,8 +13,10 @@ mode "mirror" of `scipy.ndimage`.
 
 from tta_helpers.views.base import Identity, Photometric, View
 from tta_helpers.views.compose import Compose, check_turns, check_views
+from tta_helpers.views.family import PhotometricChoice, coefficient_table, coefficients
 from tta_helpers.views.geometric import HorizontalFlip, Rotate, Shift, VerticalFlip, Zoom
 from tta_helpers.views.photometric import Autocontrast, Brightness, Color, Contrast, Sharpness
+from tta_helpers.views.repair import Despeckle, Median
 from tta_helpers.views.sets import (
     D4,
     FIVE_CROP,
@@ -40,9 +42,12 @@ __all__ = [
     "Color",
     "Compose",
     "Contrast",
+    "Despeckle",
     "HorizontalFlip",
     "Identity",
+    "Median",
     "Photometric",
+    "PhotometricChoice",
     "Rotate",
     "Sharpness",
     "Shift",
@@ -51,4 +56,6 @@ __all__ = [
     "Zoom",
     "check_turns",
     "check_views",
+    "coefficient_table",
+    "coefficients",
 ]

@@ -3,6 +3,8 @@
 from tta_helpers.quiet import ops
 from tta_helpers.views.base import Photometric, register
 
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in a pixel's grey (ITU-R BT.601)
+
 
 @register
 class Brightness(Photometric):
@@ -124,6 +126,5 @@ class Color(Photometric):
                 f"{self.name} needs images of 3 channels (red, green, blue), got "
                 f"{images.shape[-1]}. Leave it out for other images."
             )
-        red, green, blue = images[..., :1], images[..., 1:2], images[..., 2:]
-        grey = 0.299 * red + 0.587 * green + 0.114 * blue
+        grey = sum(weight * images[..., k : k + 1] for k, weight in enumerate(LUMA))
         return ops.clip(images * self.factor + grey * (1 - self.factor), 0, 1)

@@ -257,7 +257,7 @@ def multiply_adds(model: keras.Model) -> list[tuple[str, tuple, int, int]]:
     Only convolutions and dense layers count; normalisation, pooling and activations are a small
     part of a network's work. A convolution does kernel area x input channels x output channels
     multiply-adds at every output position (one output channel if depthwise), a dense layer inputs x
-    outputs.
+    outputs, at every position of the axes that it leaves alone.
 
     Returns
     -------
@@ -270,7 +270,7 @@ def multiply_adds(model: keras.Model) -> list[tuple[str, tuple, int, int]]:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
             work = int(np.prod(layer.kernel.shape)) * shape[0] * shape[1]
         elif isinstance(layer, keras.layers.Dense):
-            work = int(np.prod(layer.kernel.shape))
+            work = int(np.prod(layer.kernel.shape)) * int(np.prod(shape[:-1]))
         rows.append((layer.name, shape, layer.count_params(), work))
     return rows
 

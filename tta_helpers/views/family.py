@@ -1,0 +1,189 @@
+"""Photometric views as one operation, with a row of coefficients for each image.
+
+Every view of the family is
+
+    clip(y + sum over the bases of coefficient * (base(y) - y) + offset, 0, 1)
+
+where y is the image, or the image with its contrast stretched as `Autocontrast` does, and the bases
+are versions of y: smoothed, grey, despeckled, median. So images that are to see different views are
+neither grouped nor gathered: they differ in some numbers only.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tta_helpers.quiet import keras, ops
+from tta_helpers.views.base import Identity, View, register
+from tta_helpers.views.compose import Compose, as_views
+from tta_helpers.views.photometric import LUMA, Autocontrast, Brightness, Color, Sharpness
+from tta_helpers.views.repair import Despeckle, Median
+
+COEFFICIENTS = ("stretch", "offset", "smoothed", "grey", "despeckled", "median")
+_ALONE = {
+    Identity: lambda view: {},
+    Autocontrast: lambda view: {"stretch": 1},
+    Brightness: lambda view: {"offset": view.delta},
+    Sharpness: lambda view: {"smoothed": 1 - view.factor},
+    Color: lambda view: {"grey": 1 - view.factor},
+    Despeckle: lambda view: {"despeckled": 1},
+    Median: lambda view: {"median": 1},
+}
+
+
+def coefficients(view: View) -> dict[str, float] | None:
+    """Return a view's coefficients by name, those that are 0 left out; None if it has none.
+
+    The family holds `Identity`, `Autocontrast`, `Brightness`, `Sharpness`, `Color`, `Despeckle` and
+    `Median`, and `Compose` of `Autocontrast` and one of the others after it.
+    """
+    if type(view) in _ALONE:
+        return _ALONE[type(view)](view)
+    if type(view) is not Compose:
+        return None
+    parts = [coefficients(part) for part in view.views]
+    if None in parts:
+        return None
+    parts = [part for part in parts if part]  # without identities
+    if len(parts) == 2 and [*parts[0]] == ["stretch"] and "stretch" not in parts[1]:
+        return parts[0] | parts[1]
+    return parts[0] if len(parts) == 1 else None if parts else {}
+
+
+def coefficient_table(views: Iterable[View]) -> list[dict[str, float]]:
+    """Return the coefficients of several views, in their order.
+
+    Raises
+    ------
+    ValueError
+        Naming the views that are not of the family.
+    """
+    views = as_views(views)
+    table = [coefficients(view) for view in views]
+    others = [view.name for view, row in zip(views, table, strict=True) if row is None]
+    if others:
+        raise ValueError(
+            f"{', '.join(others)}: no photometric view that one operation can apply. It can apply "
+            "Identity, Autocontrast, Brightness, Sharpness, Color, Despeckle and Median, and "
+            "Compose((Autocontrast(), ...)) with one of them. For other views call "
+            "loss_predictor.predict_selected, which groups the images by view."
+        )
+    return table
+
+
+@register
+class PhotometricChoice(keras.layers.Layer):
+    """Apply to each image the view that was chosen for it.
+
+    Called with images (n, h, w, c) on the scale 0 to 255 and the numbers of their views (n,), it
+    returns float32 images in [0, 1]. What no view in the table needs is not computed.
+
+    Parameters
+    ----------
+    table
+        A dictionary of coefficients for each view, as `coefficient_table` returns them.
+
+    Notes
+    -----
+    A row of pixels is taken as one axis of w * c values: operations over long axes take a third of
+    the time, and neighbours in a row lie c values apart.
+    """
+
+    def __init__(self, table: Sequence[Mapping[str, float]], **options: Any):
+        super().__init__(**{"dtype": "float32", **options})
+        self.table = [dict(row) for row in table]
+
+    def call(self, images: Any, choice: Any) -> Any:
+        """Stretch, mix with the bases, add, clip."""
+        y = self._stretched(images, choice)
+        mixed = y
+        for name in COEFFICIENTS[2:]:
+            if self._needs(name):
+                mixed = mixed + _BASES[name](y, self._chosen(name, choice), images.shape[1:])
+        if self._needs("offset"):
+            mixed = mixed + self._chosen("offset", choice)
+        return ops.reshape(ops.clip(mixed, 0, 1), (-1, *images.shape[1:]))
+
+    def _needs(self, name: str) -> bool:
+        return any(row.get(name) for row in self.table)
+
+    def _chosen(self, name: str, choice: Any) -> Any:
+        """Return each image's coefficient, (n, 1, 1)."""
+        column = np.array([row.get(name, 0) for row in self.table], np.float32)
+        return ops.reshape(ops.take(ops.convert_to_tensor(column), choice), (-1, 1, 1))
+
+    def _stretched(self, images: Any, choice: Any) -> Any:
+        """Return the images in [0, 1] as (n, h, w * c), contrast stretched where that is chosen."""
+        height, width, channels = images.shape[1:]
+        rows = ops.cast(ops.reshape(images, (-1, height, width * channels)), "float32")
+        if not self._needs("stretch"):
+            return rows / 255
+        low, high = (
+            ops.cast(extreme(images, axis=(1, 2)), "float32") for extreme in (ops.min, ops.max)
+        )
+        spread = high - low
+        asked = ops.reshape(self._chosen("stretch", choice), (-1, 1)) > 0
+        stretched = ops.logical_and(asked, spread > 0)
+        scale = 1 / ops.where(stretched, spread, 255.0)
+        low = ops.where(stretched, low, 0.0)
+        # Subtracted before it is scaled: whole numbers, so nothing is lost.
+        low, scale = (ops.tile(part, (1, width))[:, None, :] for part in (low, scale))
+        return (rows - low) * scale
+
+    def compute_output_spec(self, images: Any, choice: Any) -> Any:
+        """Return the images' shape."""
+        return keras.KerasTensor(images.shape, dtype=self.compute_dtype)
+
+    def get_config(self) -> dict:
+        """Return what `__init__` needs."""
+        return {**super().get_config(), "table": self.table}
+
+
+def _smoothed(y: Any, weight: Any, shape: Sequence[int]) -> Any:
+    """Return weight * (smoothed - y); `Sharpness` says how an image is smoothed.
+
+    Rows and columns are summed over the whole batch as one strip of rows, then as one strip of
+    values: what runs over from one row or image to the next falls on edge pixels, which are masked.
+    """
+    height, width, channels = shape
+    if min(height, width) < 3:
+        return 0 * y
+    rows = ops.reshape(y, (-1, width * channels))
+    strip = ops.reshape(rows[:-2] + rows[1:-1] + rows[2:], (-1,))
+    block = strip[: -2 * channels] + strip[channels:-channels] + strip[2 * channels :]
+    block = ops.reshape(ops.pad(block, (width + 1) * channels), (-1, height, width * channels))
+    inside = np.zeros((1, height, width, channels), np.float32)
+    inside[:, 1:-1, 1:-1] = 1 / 13  # block - 9 y is 13 times the difference
+    inside = ops.convert_to_tensor(inside.reshape(1, height, -1))
+    return (weight * inside) * (block - 9 * y)
+
+
+def _grey(y: Any, weight: Any, shape: Sequence[int]) -> Any:
+    """Return weight * (grey - y): a matrix product over a few pixels at a time."""
+    height, width, channels = shape
+    if channels != 3:
+        raise ValueError(f"Color needs images of 3 channels (red, green, blue), got {channels}.")
+    together = next(k for k in (4, 2, 1) if width % k == 0)
+    difference = np.repeat(LUMA, 3).reshape(3, 3) - np.eye(3)
+    matrix = np.kron(np.eye(together), difference).astype(np.float32)
+    found = ops.matmul(ops.reshape(y, (-1, 3 * together)), ops.convert_to_tensor(matrix))
+    return weight * ops.reshape(found, (-1, height, width * channels))
+
+
+def _repaired(view: View) -> Any:
+    """Return a base that is a view of the image."""
+
+    def base(y: Any, weight: Any, shape: Sequence[int]) -> Any:
+        images = ops.reshape(y, (-1, *shape))
+        return weight * ops.reshape(view.transform(images) - images, (-1, *y.shape[1:]))
+
+    return base
+
+
+_BASES = {
+    "smoothed": _smoothed,
+    "grey": _grey,
+    "despeckled": _repaired(Despeckle()),
+    "median": _repaired(Median()),
+}
