@@ -51,6 +51,19 @@ def test_compact_scores_are_expected_over_the_guessed_class():
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 
+def test_compact_scores_add_what_is_expected_of_the_kind():
+    predictor = lp.compact_predictor((8, 12, 3), n_views=5, n_classes=4, n_kinds=3)
+    weights = predictor.get_layer("by_kind").get_weights()
+    predictor.get_layer("by_kind").set_weights([np.arange(15.0).reshape(3, 5), weights[1]])
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 12, 3)).astype("float32")
+    names = "expected", "kinds"
+    inner = keras.Model(predictor.input, [predictor.get_layer(name).output for name in names])
+    by_class, kinds = (ops.convert_to_numpy(x) for x in inner(images))
+    np.testing.assert_allclose(kinds.sum(axis=1), 1, rtol=1e-5)
+    expected = by_class + kinds @ np.arange(15.0).reshape(3, 5)
+    np.testing.assert_allclose(ops.convert_to_numpy(predictor(images)), expected, atol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def efficientnet():
     return lp.new_predictor("efficientnet", (32, 32, 3), n_views=7, n_classes=10)
@@ -156,6 +169,18 @@ def test_combined_loss_is_one_part_order_and_a_tenth_size(losses):
         for x, y in zip(losses, scores, strict=True)
     ]
     np.testing.assert_allclose(lp.combined_loss(losses, scores), expected, rtol=1e-5)
+
+
+def test_mixture_loss_is_that_of_the_weighed_average():
+    probs = np.float32([[0.9, 0.2, 0.5], [0.1, 0.1, 0.7]])  # of the right class, by view
+    scores = np.float32([[0, 1, 2], [3, 0, -1]])
+    weights = np.exp(-scores / 0.5)
+    expected = -np.log((weights * probs).sum(axis=1) / weights.sum(axis=1))
+    np.testing.assert_allclose(lp.mixture_loss(-np.log(probs), scores), expected, rtol=1e-4)
+    even = lp.mixture_loss(-np.log(probs), scores, temperature=1e6)
+    np.testing.assert_allclose(even, -np.log(probs.mean(axis=1)), rtol=1e-4)
+    sure = lp.mixture_loss(-np.log(probs), scores, temperature=1e-3)
+    np.testing.assert_allclose(sure, -np.log([0.9, 0.7]), rtol=1e-4)
 
 
 def test_rank_losses_by_name():
@@ -426,23 +451,54 @@ def linear_predictor():
 
 
 def test_a_predictor_ends_with_the_weights_of_its_best_epoch():
-    """A good one is trained towards the reverse order: its first epoch is its best."""
+    """A good one is trained on losses in reverse order: on loss-valid its first epoch is best."""
     predictor, (images, losses, _) = linear_predictor(), toy(200, 2)
-
-    def reverse(losses, scores):
-        return lp.centred_mse(-losses, scores)
-
+    seen, reversed_losses, labels = toy(200, 1)
     history = lp.fit_predictor(
-        *(predictor, reverse, toy(200, 1), (images, losses)),
+        *(predictor, lp.centred_mse, (seen, 1 - reversed_losses, labels), (images, losses)),
         epochs=5,
         batch_size=50,
         learning_rate=3e-5,
     )
-    correlations = history["rank_correlation"]
+    values, correlations = history["validation_loss"], history["rank_correlation"]
+    assert min(values) == values[0] < values[-1]
     assert max(correlations) == correlations[0] > correlations[-1] + 0.1
     scores = lp.predict_scores(predictor, images)
     now = np.mean([stats.spearmanr(x, y).statistic for x, y in zip(scores, losses, strict=True)])
     assert now == pytest.approx(correlations[0], abs=1e-6)
+    error = (losses - losses.mean(axis=1, keepdims=True)) - (
+        scores - scores.mean(axis=1, keepdims=True)
+    )
+    assert values[0] == pytest.approx(np.mean(error**2), rel=1e-4)
+
+
+def test_a_recogniser_learns_class_and_kind():
+    """The label is the brightness, the kind whether an image is noisy: neither tells the other."""
+    rng = np.random.default_rng(0)
+    labels, kinds = rng.integers(0, 3, 600), rng.integers(0, 2, 600)
+    noise = rng.normal(size=(600, 8, 12, 3)) * np.where(kinds, 25, 2)[:, None, None, None]
+    images = np.clip(60 + 60 * labels[:, None, None, None] + noise, 0, 255).astype(np.uint8)
+    keras.utils.set_random_seed(0)
+    predictor = lp.compact_predictor((8, 12, 3), n_views=5, n_classes=3, n_kinds=2)
+    before = predictor.get_layer("by_kind").get_weights()
+    fit = {"epochs": 12, "batch_size": 32, "learning_rate": 0.01}
+    history = lp.fit_recogniser(predictor, images[:400], labels[:400], kinds[:400], **fit)
+    assert {len(values) for values in history.values()} == {12}
+    heads = [predictor.get_layer(name).output for name in ("classes", "kinds")]
+    found = keras.Model(predictor.input, heads)(images[400:].astype("float32"))
+    for guess, truth in zip(found, (labels, kinds), strict=True):
+        assert (ops.convert_to_numpy(guess).argmax(axis=1) == truth[400:]).mean() > 0.9
+    for was, now in zip(before, predictor.get_layer("by_kind").get_weights(), strict=True):
+        np.testing.assert_array_equal(was, now)  # scores are not taught here
+
+
+def test_a_predictor_that_guesses_nothing_cannot_recognise():
+    images, labels, kinds = np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4, int), np.zeros(4, int)
+    with pytest.raises(ValueError, match="no layer 'classes' and none 'kinds'; compact_predictor"):
+        lp.fit_recogniser(small_predictor(), images, labels, kinds)
+    predictor = lp.compact_predictor((8, 8, 3), n_views=5, n_classes=4)
+    with pytest.raises(ValueError, match="no layer 'kinds'; compact_predictor"):
+        lp.fit_recogniser(predictor, images, labels, kinds)
 
 
 def test_the_same_seed_gives_the_same_predictor():

@@ -5,8 +5,9 @@ small network, the loss predictor, sees the image once and scores every candidat
 network then sees only the views with the lowest scores. A score is a relative loss: only its order
 within an image means something.
 
-The steps: `loss_table` measures the frozen target's loss on every view of many corrupted images;
-`fit_predictor` trains a network on that table with one of the rank losses; `policies.lowest` or
+The steps: `fit_recogniser` teaches a network to tell corruptions and classes apart; `loss_table`
+measures the frozen target's loss on every view of many corrupted images; `fit_predictor` trains the
+network on that table, first with a rank loss, then with `mixture_loss`; `policies.lowest` or
 `policies.guarded` turn its scores into a choice; `predict_selected` forwards the choice.
 """
 
@@ -19,6 +20,7 @@ from tta_helpers.loss_predictor.rank_losses import (
     RankLoss,
     centred_mse,
     combined_loss,
+    mixture_loss,
     soft_ranks,
     spearman_loss,
     true_ranks,
@@ -32,7 +34,7 @@ from tta_helpers.loss_predictor.sorter import (
     sorter_error,
     synthetic_sequences,
 )
-from tta_helpers.loss_predictor.training import fit_predictor, loss_table
+from tta_helpers.loss_predictor.training import fit_predictor, fit_recogniser, loss_table
 
 __all__ = [
     "RankLoss",
@@ -41,8 +43,10 @@ __all__ = [
     "compact_predictor",
     "efficientnet_predictor",
     "fit_predictor",
+    "fit_recogniser",
     "fit_sorter",
     "loss_table",
+    "mixture_loss",
     "new_predictor",
     "predict_scores",
     "predict_selected",

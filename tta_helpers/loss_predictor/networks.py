@@ -4,17 +4,22 @@ from tta_helpers.quiet import keras
 
 
 def compact_predictor(
-    image_shape: tuple[int, int, int] = (32, 32, 3), n_views: int = 12, n_classes: int = 10
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    n_views: int = 12,
+    n_classes: int = 10,
+    n_kinds: int = 0,
 ) -> keras.Model:
     """Return a loss predictor that is small beside a target of six million multiply-adds.
 
     A row of pixels is cut into runs of at most eight. They lie one after the other in memory, so a
     dense layer reads them as they come, which takes a third of the time of a convolution over three
     channels. The mean squares of its features show texture and noise, their means light and colour;
-    a second dense layer, over strips of at most four rows, shows what lies where. Which view suits
-    an image depends on its class too, so the network also guesses the class (layer "classes") and
-    scores the views for every class: the scores are the expectation over its guess. `fit_predictor`
-    teaches it both.
+    a second dense layer, over strips of at most four rows, shows what lies where.
+
+    Which view suits an image depends on what has befallen it and on what it shows. So the network
+    also guesses its class (layer "classes") and, with `n_kinds`, its kind of corruption (layer
+    "kinds"). A score is the expectation of a number for each class, plus that of one for each kind.
+    `fit_recogniser` teaches the guesses, `fit_predictor` the scores and the class.
 
     Images are on the scale 0 to 255, (n, h, w, 3); the outputs are scores, (n, views), lower is
     better. Rescaling the images would cost as much as reading them: batch normalisation after the
@@ -35,7 +40,10 @@ def compact_predictor(
     classes = layers.Dense(n_classes, activation="softmax", name="classes")(z)
     by_class = layers.Dense(n_classes * n_views)(z)
     by_class = layers.Reshape((n_classes, n_views), name="by_class")(by_class)
-    scores = layers.Dot(axes=1, name="scores")([classes, by_class])
+    scores = layers.Dot(axes=1, name="expected" if n_kinds else "scores")([classes, by_class])
+    if n_kinds:
+        kinds = layers.Dense(n_kinds, activation="softmax", name="kinds")(z)
+        scores = layers.Add(name="scores")([scores, layers.Dense(n_views, name="by_kind")(kinds)])
     return keras.Model(inputs, scores, name="compact_predictor")
 
 
@@ -69,11 +77,11 @@ def efficientnet_predictor(
 
 
 def new_predictor(
-    name: str, image_shape: tuple[int, int, int], n_views: int, n_classes: int
+    name: str, image_shape: tuple[int, int, int], n_views: int, n_classes: int, n_kinds: int = 0
 ) -> keras.Model:
-    """Return an untrained loss predictor: "compact" or "efficientnet"."""
+    """Return an untrained loss predictor: "compact" or "efficientnet", which guesses nothing."""
     if name == "compact":
-        return compact_predictor(image_shape, n_views, n_classes)
+        return compact_predictor(image_shape, n_views, n_classes, n_kinds)
     if name == "efficientnet":
         return efficientnet_predictor(image_shape, n_views)
     raise ValueError(f"predictor is {name!r}; use 'compact' or 'efficientnet'.")

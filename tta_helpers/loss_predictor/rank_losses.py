@@ -1,4 +1,4 @@
-"""Rank losses: how far scores are from the order of the true losses, differentiably."""
+"""Losses of scores: how far they are from the order of the true losses, and what they choose."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,3 +46,16 @@ def centred_mse(losses: Any, scores: Any) -> Any:
 def combined_loss(losses: Any, scores: Any) -> Any:
     """Return `spearman_loss` plus a tenth of `centred_mse`, an image."""
     return spearman_loss(losses, scores) + 0.1 * centred_mse(losses, scores)
+
+
+def mixture_loss(losses: Any, scores: Any, temperature: float = 0.5) -> Any:
+    """Return the loss of a soft choice: the views' probabilities mixed by a softmax of the scores.
+
+    A loss is -log p of the right class on one view, so exp(-loss) is that probability; weighed by
+    softmax(-scores / temperature) and summed, it is what an average with these weights would give
+    the right class. The ranking losses want the whole order; this one wants a good first place, or
+    two that complement each other. Start it from scores that know the order: from scratch it learns
+    to choose one view for all.
+    """
+    weights = ops.softmax(-scores / temperature, axis=1)
+    return -ops.log(ops.sum(weights * ops.exp(-losses), axis=1) + 1e-6)

@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from tta_helpers.metrics import rank_correlation
 from tta_helpers.policies import cross_entropy
 from tta_helpers.predict import predict_views
 from tta_helpers.progress import progress
-from tta_helpers.quiet import keras
+from tta_helpers.quiet import keras, ops
 from tta_helpers.views import View
 
 
@@ -78,22 +79,89 @@ def loss_table(
     return losses
 
 
-class _BestRanking(keras.callbacks.Callback):
-    """Measure the rank correlation on loss-valid after every epoch and keep the best weights."""
+class _BestEpoch(keras.callbacks.Callback):
+    """Measure the loss on loss-valid after every epoch and keep the weights of the best one."""
 
-    def __init__(self, predictor: keras.Model, images: np.ndarray, losses: np.ndarray) -> None:
+    def __init__(
+        self, predictor: keras.Model, loss: RankLoss, images: np.ndarray, losses: np.ndarray
+    ) -> None:
         super().__init__()
-        self._predictor, self._images, self._losses = predictor, images, losses
-        self._best = -np.inf
+        self._predictor, self._loss, self._images, self._losses = predictor, loss, images, losses
+        self._best = np.inf
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         scores = predict_scores(self._predictor, self._images)
+        given = ops.convert_to_tensor(self._losses), ops.convert_to_tensor(scores)
+        value = float(ops.convert_to_numpy(self._loss(*given)).mean())
+        logs["validation_loss"] = value
         logs["rank_correlation"] = float(rank_correlation(scores, self._losses).mean())
-        if logs["rank_correlation"] > self._best:
-            self._best, self._weights = logs["rank_correlation"], self._predictor.get_weights()
+        if value < self._best:
+            self._best, self._weights = value, self._predictor.get_weights()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self._predictor.set_weights(self._weights)
+
+
+def fit_recogniser(
+    predictor: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    kinds: np.ndarray,
+    *,
+    epochs: int = 6,
+    batch_size: int = 512,
+    learning_rate: float = 4e-3,
+    seed: int = 0,
+) -> dict[str, list[float]]:
+    """Teach a loss predictor what images show and what has befallen them, before any score.
+
+    This costs no pass of the target, and the features that tell corruptions apart are those that
+    tell which view repairs them: see notebook 04 for what it brings.
+
+    Parameters
+    ----------
+    predictor
+        A network with the layers "classes" and "kinds", such as `compact_predictor` with `n_kinds`.
+    images
+        uint8, shape (n, h, w, 3), corrupted and clean ones.
+    labels, kinds
+        Integers, shape (n,): the class of each image, and the number of its kind of corruption.
+    epochs, batch_size, learning_rate
+        Settings of the fit: AdamW, its rate falling to 0 along a cosine. Images are mirrored at
+        random.
+    seed
+        Fixes the order of the images and which are mirrored.
+
+    Returns
+    -------
+    history : dict
+        The losses and accuracies of each epoch.
+
+    Raises
+    ------
+    ValueError
+        For a predictor without these layers.
+    """
+    missing = {"classes", "kinds"} - {layer.name for layer in predictor.layers}
+    if missing:
+        raise ValueError(
+            f"the predictor has no layer {' and none '.join(map(repr, sorted(missing)))}; "
+            "compact_predictor(..., n_kinds=...) has both."
+        )
+    outputs = {name: predictor.get_layer(name).output for name in ("classes", "kinds")}
+    terms = dict.fromkeys(outputs, "sparse_categorical_crossentropy")
+    fit = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    measured = {"metrics": dict.fromkeys(outputs, "accuracy")}
+    return _fit(
+        predictor,
+        outputs,
+        images,
+        {"classes": labels, "kinds": kinds},
+        fit,
+        seed,
+        terms,
+        **measured,
+    )
 
 
 def fit_predictor(
@@ -110,15 +178,17 @@ def fit_predictor(
 ) -> dict[str, list[float]]:
     """Train a loss predictor and leave it with the weights of its best epoch on loss-valid.
 
-    AdamW, its rate falling to 0 along a cosine. A predictor with a layer "classes" learns the
-    labels as well, by cross-entropy.
+    AdamW, its rate falling to 0 along a cosine; images are mirrored at random. A predictor with a
+    layer "classes" learns the labels as well, by cross-entropy. Called again with another loss, it
+    goes on from what was learned.
 
     Parameters
     ----------
     predictor
         A network of this module, or another from images on the scale 0 to 255 to one score a view.
     rank_loss
-        A function of (losses, scores), such as `spearman_loss`.
+        A function of (losses, scores), such as `spearman_loss` or `mixture_loss`; the lowest mean
+        on loss-valid makes the best epoch.
     training
         Images (n, h, w, 3) uint8, losses (n, views) and integer labels (n,) of loss-train.
     validation
@@ -133,7 +203,8 @@ def fit_predictor(
     Returns
     -------
     history : dict
-        Of each epoch the training losses and the `rank_correlation` on loss-valid.
+        Of each epoch the training losses, and `validation_loss` and `rank_correlation` on
+        loss-valid.
 
     Raises
     ------
@@ -151,18 +222,39 @@ def fit_predictor(
     if any(layer.name == "classes" for layer in predictor.layers):
         outputs["classes"] = predictor.get_layer("classes").output
         terms["classes"], weights["classes"] = "sparse_categorical_crossentropy", class_weight
-    trained = keras.Model(predictor.inputs, outputs)
-    keras.utils.set_random_seed(seed)
-    steps = epochs * -(-len(images) // batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    trained.compile(keras.optimizers.AdamW(rate, weight_decay=1e-4), terms, loss_weights=weights)
     aims = {"scores": losses, "classes": labels}
+    fit = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    best = _BestEpoch(predictor, rank_loss, *validation)
+    return _fit(
+        predictor, outputs, images, aims, fit, seed, terms, loss_weights=weights, callbacks=[best]
+    )
+
+
+def _fit(
+    predictor: keras.Model,
+    outputs: Mapping[str, Any],
+    images: np.ndarray,
+    aims: Mapping[str, np.ndarray],
+    fit: Mapping[str, Any],
+    seed: int,
+    terms: Mapping[str, Any],
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    **options: Any,
+) -> dict[str, list[float]]:
+    """Fit some outputs of a predictor, seen through a layer that mirrors images at random."""
+    keras.utils.set_random_seed(seed)
+    heads = keras.Model(predictor.inputs, dict(outputs))
+    given = keras.Input(predictor.input_shape[1:])
+    trained = keras.Model(given, heads(keras.layers.RandomFlip("horizontal", seed=seed)(given)))
+    steps = fit["epochs"] * -(-len(images) // fit["batch_size"])
+    rate = keras.optimizers.schedules.CosineDecay(fit["learning_rate"], steps)
+    trained.compile(keras.optimizers.AdamW(rate, weight_decay=1e-4), terms, **options)
     history = trained.fit(
         images,
         {name: aims[name] for name in outputs},
-        batch_size=batch_size,
-        epochs=epochs,
+        batch_size=fit["batch_size"],
+        epochs=fit["epochs"],
         verbose=0,
-        callbacks=[_BestRanking(predictor, *validation), ProgressBar()],
+        callbacks=[*callbacks, ProgressBar()],
     )
     return history.history
