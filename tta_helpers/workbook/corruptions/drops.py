@@ -1,8 +1,9 @@
 """The light on the drops of `spatter`: edges, distances from them, and their relief, in 8 bits.
 
 The release shades its water by a chain of OpenCV's functions. Here each link is written for many
-images at once, in whole numbers. Images come last in all arrays but the first, (h, w, n), so that
-NumPy goes through them at a stretch.
+images at once, mostly in whole numbers; its values are those of OpenCV 5.0 on 1,500 layers of
+noise. Images come last in the arrays within, (h, w, n), so that NumPy goes through them at a
+stretch.
 """
 
 from itertools import pairwise
@@ -10,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 EMBOSS = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
-PIXEL = 1 << 16  # distances count in parts of a pixel
+PIXEL = 10_000  # distances count in parts of a pixel
 SIDE, CORNER, KNIGHT = (round(length * PIXEL) for length in (1, 1.4, 2.1969))
 FURTHEST = 20  # pixels
 
@@ -51,19 +52,15 @@ def edges(images: np.ndarray, weak: int = 50, strong: int = 150) -> np.ndarray:
     level, steep = y < tangent * x, y > (tangent + 2) * x
     size = x + y
     near = _neighbours(size, "constant")
-    lines = [level, steep, (across < 0) == (down < 0)]
-    before = _first(lines, near[1][0], near[0][1], near[0][0], near[0][2])
-    behind = _first(lines, near[1][2], near[2][1], near[2][2], near[2][0])
-    behind -= level | steep  # of two that are equal, the first is the crest
-    return _linked((size > weak) & (size > before) & (size > behind), size > strong)
-
-
-def _first(conditions: list[np.ndarray], *choices: np.ndarray) -> np.ndarray:
-    """Return the choice of the first condition that holds, or the last choice."""
-    result = choices[-1]
-    for condition, choice in zip(conditions[::-1], choices[-2::-1], strict=True):
-        result = np.where(condition, choice, result)
-    return result
+    # Of two that are equal, the first is the crest; on a diagonal neither is.
+    beside = (size > near[1][0]) & (size >= near[1][2])
+    above = (size > near[0][1]) & (size >= near[2][1])
+    falling = (size > near[0][0]) & (size > near[2][2])
+    rising = (size > near[0][2]) & (size > near[2][0])
+    same_sign = (across < 0) == (down < 0)
+    slanted = ~(level | steep) & ((same_sign & falling) | (~same_sign & rising))
+    crests = (size > weak) & ((level & beside) | (steep & above) | slanted)
+    return _linked(crests, size > strong)
 
 
 def _linked(crests: np.ndarray, strong: np.ndarray) -> np.ndarray:
@@ -83,7 +80,7 @@ def _linked(crests: np.ndarray, strong: np.ndarray) -> np.ndarray:
 
 
 def distances(zeros: np.ndarray) -> np.ndarray:
-    """Return each pixel's distance from the nearest True, in 65,536ths, 20 pixels at most.
+    """Return each pixel's distance from the nearest True, in 10,000ths, 20 pixels at most.
 
     This is the distance of Borgefors 1986 (CVGIP 34): the shortest way in steps to a side (1), to a
     corner (1.4) and of a chess knight (2.1969). Each row takes over from the two above it, and then
@@ -125,7 +122,8 @@ def equalised(images: np.ndarray) -> np.ndarray:
     below = np.cumsum(counts, axis=1)
     lowest = counts[np.arange(n), np.argmax(counts > 0, axis=1)][:, None]
     others = below[:, -1:] - lowest
-    table = np.rint((below - lowest) * (255 / np.maximum(others, 1)))
+    scale = np.float32(255) / np.maximum(others, 1).astype(np.float32)
+    table = np.rint((below - lowest).astype(np.float32) * scale)
     table = np.where(others > 0, table, np.arange(values)).astype(np.int16)
     return table.ravel()[flat].reshape(images.shape)
 
