@@ -1,13 +1,12 @@
 """Batch normalisation folded into its neighbours, for a network that is only to predict."""
 
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tta_helpers.quiet import keras
-
-_LINEAR = (keras.layers.Conv2D, keras.layers.Dense)
 
 
 @keras.saving.register_keras_serializable(package="tta_helpers")
@@ -28,16 +27,17 @@ class ScaleShift(keras.layers.Layer):
 def folded(model: keras.Model) -> keras.Model:
     """Return a copy of a network that predicts the same with less batch normalisation.
 
-    Normalisation scales and shifts each channel, so right after a convolution or dense layer
-    without activation it goes into that layer's weights. Right before a maximum pooling it commutes
-    with it if all its scales are positive, and has a quarter of the values behind it. What is left
-    becomes one multiplication and one addition.
+    Normalisation scales and shifts each channel. So right after a convolution or dense layer
+    without activation it goes into that layer's weights, and so it does right before a dense layer,
+    flattened or not. Right before a maximum pooling it commutes with it if all its scales are
+    positive, and has a quarter of the values behind it. What is left becomes one multiplication and
+    one addition.
 
     Parameters
     ----------
     model
-        A functional or sequential model. Of any other the model itself is returned, and so it is if
-        there is nothing to fold.
+        A functional or sequential model of one input of fixed size. Of any other the model itself
+        is returned, and so it is if there is nothing to fold, or a layer cannot be copied.
 
     Returns
     -------
@@ -45,21 +45,89 @@ def folded(model: keras.Model) -> keras.Model:
         With weights of its own, as they are now: further training of `model` does not reach it.
     """
     functional = _functional(model)
-    if functional is None:
+    if functional is None or not any(map(_is_norm, functional.layers)):
         return model
-    norms = [layer.name for layer in functional.layers if _is_norm(layer)]
-    if not norms:
+    try:
+        copy = _copied(functional, _plan(functional))
+        return copy if _agree(model, copy) else model
+    except (TypeError, ValueError, NotImplementedError):  # a layer that its config does not build
         return model
-    into, behind = _to_fold(functional)
-    gone = {norm.name for norm in into.values()} | {norm.name for norm in behind.values()}
-    copies = {}
+
+
+def _functional(model: keras.Model) -> keras.Model | None:
+    """Return a model as a functional one of the same layers, None if it has no such graph."""
+    inputs = getattr(model, "inputs", None) or ()
+    if len(inputs) != 1 or None in inputs[0].shape[1:]:
+        return None
+    if type(model) is keras.Sequential:
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return model if type(model).__name__ == "Functional" else None
+
+
+@dataclass
+class _Plan:
+    """Which normalisations go where, by the names of the layers that take them."""
+
+    after: dict[str, keras.layers.Layer] = field(default_factory=dict)  # into the layer before
+    before: dict[str, keras.layers.Layer] = field(
+        default_factory=dict
+    )  # into the dense layer after
+    behind: dict[str, keras.layers.Layer] = field(default_factory=dict)  # from before a pooling
+
+    @property
+    def gone(self) -> set[str]:
+        """Return the names of the normalisations that leave their place."""
+        return {n.name for part in (self.after, self.before, self.behind) for n in part.values()}
+
+
+def _plan(model: keras.Model) -> _Plan:
+    """Return what to fold in a functional model."""
+    nodes = [node for level in model._nodes_by_depth.values() for node in level]
+    uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+    uses.update(id(tensor) for tensor in model.outputs)
+    calls = Counter(id(node.operation) for node in nodes)
+    followers = {id(tensor): node for node in nodes for tensor in node.input_tensors}
+
+    def only_follower(node: Any) -> Any:
+        """Return the node of the one layer, called once, that takes what this one gives."""
+        after = followers.get(id(node.outputs[0]))
+        alone = after and uses[id(node.outputs[0])] == 1 and calls[id(after.operation)] == 1
+        return after if alone else None
+
+    plan = _Plan()
+    for node in nodes:
+        norm = node.operation
+        if not _is_norm(norm) or calls[id(norm)] > 1:
+            continue
+        (given,) = node.input_tensors
+        before = given._keras_history.operation
+        alone = uses[id(given)] == 1 and calls[id(before)] == 1
+        if alone and _is_weighted_sum(before) and before.activation is keras.activations.linear:
+            plan.after[before.name] = norm
+            continue
+        place, after = node, only_follower(node)
+        if after and _is_pooling(after.operation) and (_scale_and_shift(norm)[0] > 0).all():
+            plan.behind[after.operation.name] = norm
+            place, after = after, only_follower(after)
+        if after and isinstance(after.operation, keras.layers.Flatten):
+            after = only_follower(after)
+        if after and _is_weighted_sum(after.operation) and len(after.outputs[0].shape) == 2:
+            plan.before[after.operation.name] = norm
+            plan.behind.pop(place.operation.name, None)
+    return plan
+
+
+def _copied(model: keras.Model, plan: _Plan) -> keras.Model:
+    """Return a copy of a functional model, folded as planned."""
+    copies, gone = {}, plan.gone
 
     def copy(layer: keras.Layer) -> keras.Layer:
-        biased = {"use_bias": True} if layer.name in into else {}
-        if layer.name in norms:
+        if _is_norm(layer):
             copies[layer.name] = ScaleShift(name=layer.name)
         else:
-            copies[layer.name] = type(layer).from_config({**layer.get_config(), **biased})
+            biased = layer.name in plan.after or layer.name in plan.before
+            config = layer.get_config() | ({"use_bias": True} if biased else {})
+            copies[layer.name] = type(layer).from_config(config)
         return copies[layer.name]
 
     def call(layer: keras.Layer, *arguments: Any, **options: Any) -> Any:
@@ -68,72 +136,66 @@ def folded(model: keras.Model) -> keras.Model:
         if isinstance(layer, ScaleShift):
             return layer(*arguments)  # without the options of a normalisation
         found = layer(*arguments, **options)
-        return copies[behind[layer.name].name](found) if layer.name in behind else found
+        moved = plan.behind.get(layer.name)
+        return copies[moved.name](found) if moved else found
 
-    clone = keras.models.clone_model(functional, clone_function=copy, call_function=call)
-    for layer in functional.layers:
-        if layer.name in into:
-            copies[layer.name].set_weights(_scaled(layer, into[layer.name]))
-        elif layer.name in copies and copies[layer.name].weights:
-            as_it_is = layer.name not in norms
-            weights = layer.get_weights() if as_it_is else _scale_and_shift(layer)
-            copies[layer.name].set_weights(weights)
+    clone = keras.models.clone_model(model, clone_function=copy, call_function=call)
+    for layer in model.layers:
+        if layer.name in copies and copies[layer.name].weights:
+            copies[layer.name].set_weights(_weights(layer, plan))
     return clone
 
 
-def _functional(model: keras.Model) -> keras.Model | None:
-    """Return a model as a functional one of the same layers, None if it has no graph."""
-    if not getattr(model, "inputs", None):
-        return None
-    if type(model) is keras.Sequential:
-        return keras.Model(model.inputs, model.outputs, name=model.name)
-    return model if type(model).__name__ == "Functional" else None
+def _weights(layer: keras.Layer, plan: _Plan) -> list[np.ndarray]:
+    """Return the weights of a layer's copy."""
+    if _is_norm(layer):
+        return list(_scale_and_shift(layer))
+    if layer.name not in plan.after and layer.name not in plan.before:
+        return layer.get_weights()
+    kernel, *bias = layer.get_weights()
+    bias = bias[0] if bias else np.zeros(kernel.shape[-1])
+    if norm := plan.before.get(layer.name):  # flattened, the channels come again at every position
+        scale, shift = (np.resize(part, len(kernel)) for part in _scale_and_shift(norm))
+        kernel, bias = scale[:, None] * kernel, bias + shift @ kernel
+    if norm := plan.after.get(layer.name):
+        scale, shift = _scale_and_shift(norm)
+        kernel, bias = kernel * scale, bias * scale + shift
+    return [kernel, bias]
 
 
-def _to_fold(model: keras.Model) -> tuple[dict, dict]:
-    """Return the normalisations to fold: by the layer before them, and by the pooling after."""
-    nodes = [node for level in model._nodes_by_depth.values() for node in level]
-    uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
-    uses.update(id(tensor) for tensor in model.outputs)
-    calls = Counter(id(node.operation) for node in nodes)
-    followers = {id(tensor): node.operation for node in nodes for tensor in node.input_tensors}
-    into, behind = {}, {}
-    for node in nodes:
-        norm = node.operation
-        if not _is_norm(norm) or calls[id(norm)] > 1:
-            continue
-        (given,), (result,) = node.input_tensors, node.outputs
-        before, after = given._keras_history.operation, followers.get(id(result))
-        if _is_linear(before) and uses[id(given)] == 1 and calls[id(before)] == 1:
-            into[before.name] = norm
-        elif (
-            isinstance(after, keras.layers.MaxPooling2D)
-            and after.data_format == "channels_last"
-            and uses[id(result)] == 1
-            and calls[id(after)] == 1
-            and (_scale_and_shift(norm)[0] > 0).all()
-        ):
-            behind[after.name] = norm
-    return into, behind
+def _agree(model: keras.Model, copy: keras.Model) -> bool:
+    """Return whether two networks say the same of two random images."""
+    images = np.random.default_rng(0).random((2, *model.inputs[0].shape[1:]), np.float32)
+    for found, expected in zip(
+        *(keras.tree.flatten(network(images, training=False)) for network in (copy, model)),
+        strict=True,
+    ):
+        found, expected = map(keras.ops.convert_to_numpy, (found, expected))
+        if not np.allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()):
+            return False
+    return True
 
 
 def _is_norm(layer: Any) -> bool:
     """Whether a layer normalises batches, channel by channel of the last axis, in float32."""
     return (
         type(layer) is keras.layers.BatchNormalization
-        and layer.axis in (-1, len(layer.output.shape) - 1)
+        and layer.axis in (-1, layer.input_spec.ndim - 1)
         and layer.dtype_policy.name == "float32"
     )
 
 
-def _is_linear(layer: Any) -> bool:
-    """Whether a layer ends in a weighted sum, channels last, in float32 and not quantized."""
+def _is_weighted_sum(layer: Any) -> bool:
+    """Whether a layer multiplies by a kernel, channels last, in float32 and not quantized."""
     return (
-        type(layer) in _LINEAR
-        and layer.activation is keras.activations.linear
+        type(layer) in (keras.layers.Conv2D, keras.layers.Dense)
         and getattr(layer, "data_format", "channels_last") == "channels_last"
         and layer.dtype_policy.name == "float32"
     )
+
+
+def _is_pooling(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.MaxPooling2D) and layer.data_format == "channels_last"
 
 
 def _scale_and_shift(norm: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
@@ -142,10 +204,3 @@ def _scale_and_shift(norm: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
     deviation = np.sqrt(values["moving_variance"] + norm.epsilon)
     scale = values.get("gamma", 1) / deviation
     return scale, values.get("beta", 0) - scale * values["moving_mean"]
-
-
-def _scaled(layer: keras.Layer, norm: keras.Layer) -> list[np.ndarray]:
-    """Return a layer's kernel and bias with the normalisation after it inside."""
-    scale, shift = _scale_and_shift(norm)
-    kernel, *bias = layer.get_weights()
-    return [kernel * scale, (bias[0] if bias else 0) * scale + shift]

@@ -121,7 +121,7 @@ def selecting_model(
     for choice in choices:
         seen = apply(images, choice)
         for view in (seen, flip(seen)) if mirror else (seen,):
-            predictions += how.selected(target(how.shown(view)), output_names(target))
+            predictions += how.selected(target(how.shown(view)), output_names(model))
     weights = [1 / len(predictions)] * len(predictions)
     answer = AverageViews(weights, kind=outputs, name="average_views")(predictions)
     return keras.Model(images, answer, name=f"{model.name}_selecting")
