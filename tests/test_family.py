@@ -15,12 +15,14 @@ FAMILY = (
     *(v.Identity(), v.Autocontrast(), v.Brightness(0.15)),
     *(v.Sharpness(f) for f in (0, 0.2, 1, 4)),
     *(v.Color(f) for f in (0, 0.5, 2)),
+    *(v.Contrast(f) for f in (0.1, 1.5)),
     *(v.Despeckle(), v.Median()),
     *(v.Compose((v.Autocontrast(), view)) for view in STRETCHED),
     v.Compose((v.Identity(), v.Color(3), v.Identity())),
 )
 OTHERS = (
-    *(v.HorizontalFlip(), v.Rotate(20), v.Contrast(1.5)),
+    *(v.HorizontalFlip(), v.Rotate(20), v.Contrast(0)),
+    v.Compose((v.Autocontrast(), v.Contrast(2))),
     v.Compose((v.Sharpness(3), v.Color(2))),  # the first clips before the second sees it
     v.Compose((v.Color(2), v.Autocontrast())),
     v.Compose((v.Autocontrast(), v.Shift(1, 0))),
@@ -88,6 +90,7 @@ def test_other_views_are_named_with_the_way_out(view):
 def test_coefficients_by_hand():
     assert v.coefficients(v.Identity()) == {}
     assert v.coefficients(v.Sharpness(3)) == {"smoothed": -2}
+    assert v.coefficients(v.Contrast(1.5)) == {"contrast": 0.5}
     both = v.Compose((v.Autocontrast(), v.Color(0.5)))
     assert v.coefficients(both) == {"stretch": 1, "grey": 0.5}
     table = v.coefficient_table((both, v.Brightness(0.1)))

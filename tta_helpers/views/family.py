@@ -4,9 +4,10 @@ Every view of the family is
 
     clip(y + sum over the bases of coefficient * (base(y) - y) + offset, 0, 1)
 
-where y is the image, or the image with its contrast stretched as `Autocontrast` does, and the bases
-are versions of y: smoothed, grey, despeckled, median. So images that are to see different views are
-neither grouped nor gathered: they differ in some numbers only.
+where y is the image, with its contrast stretched as `Autocontrast` does or multiplied as `Contrast`
+does where that is asked, and the bases are versions of y: smoothed, grey, despeckled, median. So
+images that are to see different views are neither grouped nor gathered: they differ in some numbers
+only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,14 +18,15 @@ import numpy as np
 from tta_helpers.quiet import keras, ops
 from tta_helpers.views.base import Identity, View, register
 from tta_helpers.views.compose import Compose, as_views
-from tta_helpers.views.photometric import LUMA, Autocontrast, Brightness, Color, Sharpness
+from tta_helpers.views.photometric import LUMA, Autocontrast, Brightness, Color, Contrast, Sharpness
 from tta_helpers.views.repair import Despeckle, Median
 
-COEFFICIENTS = ("stretch", "offset", "smoothed", "grey", "despeckled", "median")
+COEFFICIENTS = ("stretch", "contrast", "offset", "smoothed", "grey", "despeckled", "median")
 _ALONE = {
     Identity: lambda view: {},
     Autocontrast: lambda view: {"stretch": 1},
     Brightness: lambda view: {"offset": view.delta},
+    Contrast: lambda view: {"contrast": view.factor - 1} if view.factor else None,
     Sharpness: lambda view: {"smoothed": 1 - view.factor},
     Color: lambda view: {"grey": 1 - view.factor},
     Despeckle: lambda view: {"despeckled": 1},
@@ -35,8 +37,9 @@ _ALONE = {
 def coefficients(view: View) -> dict[str, float] | None:
     """Return a view's coefficients by name, those that are 0 left out; None if it has none.
 
-    The family holds `Identity`, `Autocontrast`, `Brightness`, `Sharpness`, `Color`, `Despeckle` and
-    `Median`, and `Compose` of `Autocontrast` and one of the others after it.
+    The family holds `Identity`, `Autocontrast`, `Contrast` (above 0), `Brightness`, `Sharpness`,
+    `Color`, `Despeckle` and `Median`, and `Compose` of `Autocontrast` and one of these after it,
+    `Contrast` excepted.
     """
     if type(view) in _ALONE:
         return _ALONE[type(view)](view)
@@ -46,7 +49,11 @@ def coefficients(view: View) -> dict[str, float] | None:
     if None in parts:
         return None
     parts = [part for part in parts if part]  # without identities
-    if len(parts) == 2 and [*parts[0]] == ["stretch"] and "stretch" not in parts[1]:
+    if (
+        len(parts) == 2
+        and [*parts[0]] == ["stretch"]
+        and not {"stretch", "contrast"} & set(parts[1])
+    ):
         return parts[0] | parts[1]
     return parts[0] if len(parts) == 1 else None if parts else {}
 
@@ -65,8 +72,8 @@ def coefficient_table(views: Iterable[View]) -> list[dict[str, float]]:
     if others:
         raise ValueError(
             f"{', '.join(others)}: no photometric view that one operation can apply. It can apply "
-            "Identity, Autocontrast, Brightness, Sharpness, Color, Despeckle and Median, and "
-            "Compose((Autocontrast(), ...)) with one of them. For other views call "
+            "Identity, Autocontrast, Contrast, Brightness, Sharpness, Color, Despeckle and Median, "
+            "and Compose((Autocontrast(), ...)) with most of them. For other views call "
             "loss_predictor.predict_selected, which groups the images by view."
         )
     return table
@@ -98,7 +105,7 @@ class PhotometricChoice(keras.layers.Layer):
         """Stretch, mix with the bases, add, clip."""
         y = self._stretched(images, choice)
         mixed = y
-        for name in COEFFICIENTS[2:]:
+        for name in _BASES:
             if self._needs(name):
                 mixed = mixed + _BASES[name](y, self._chosen(name, choice), images.shape[1:])
         if self._needs("offset"):
@@ -114,20 +121,26 @@ class PhotometricChoice(keras.layers.Layer):
         return ops.reshape(ops.take(ops.convert_to_tensor(column), choice), (-1, 1, 1))
 
     def _stretched(self, images: Any, choice: Any) -> Any:
-        """Return the images in [0, 1] as (n, h, w * c), contrast stretched where that is chosen."""
+        """Return the images in [0, 1] as (n, h, w * c), with the contrast that is chosen."""
         height, width, channels = images.shape[1:]
         rows = ops.cast(ops.reshape(images, (-1, height, width * channels)), "float32")
-        if not self._needs("stretch"):
+        if not (self._needs("stretch") or self._needs("contrast")):
             return rows / 255
-        low, high = (
-            ops.cast(extreme(images, axis=(1, 2)), "float32") for extreme in (ops.min, ops.max)
-        )
-        spread = high - low
-        asked = ops.reshape(self._chosen("stretch", choice), (-1, 1)) > 0
-        stretched = ops.logical_and(asked, spread > 0)
-        scale = 1 / ops.where(stretched, spread, 255.0)
-        low = ops.where(stretched, low, 0.0)
-        # Subtracted before it is scaled: whole numbers, so nothing is lost.
+        low, scale = 0.0, 1 / 255
+        if self._needs("stretch"):
+            low, high = (
+                ops.cast(extreme(images, axis=(1, 2)), "float32") for extreme in (ops.min, ops.max)
+            )
+            asked = ops.reshape(self._chosen("stretch", choice), (-1, 1)) > 0
+            stretched = ops.logical_and(asked, high > low)
+            scale = 1 / ops.where(stretched, high - low, 255.0)
+            low = ops.where(stretched, low, 0.0)
+        if self._needs("contrast"):  # (x - m) f + m = (x - m (1 - 1 / f)) f
+            mean = ops.mean(ops.reshape(ops.mean(rows, axis=1), (-1, width, channels)), axis=1)
+            factor = 1 + ops.reshape(self._chosen("contrast", choice), (-1, 1))
+            low, scale = low + mean * (1 - 1 / factor), scale * factor
+            scale = scale * ops.ones_like(mean)
+        # Subtracted before it is scaled: what is stretched are whole numbers, so nothing is lost.
         low, scale = (ops.tile(part, (1, width))[:, None, :] for part in (low, scale))
         return (rows - low) * scale
 
