@@ -48,7 +48,9 @@ def coefficients(view: View) -> dict[str, float] | None:
     parts = [part for part in parts if part]  # without identities
     if len(parts) == 2 and [*parts[0]] == ["stretch"] and "stretch" not in parts[1]:
         return parts[0] | parts[1]
-    return parts[0] if len(parts) == 1 else None if parts else {}
+    if len(parts) > 1:
+        return None
+    return parts[0] if parts else {}
 
 
 def coefficient_table(views: Iterable[View]) -> list[dict[str, float]]:
@@ -84,6 +86,11 @@ class PhotometricChoice(keras.layers.Layer):
     table
         A dictionary of coefficients for each view, as `coefficient_table` returns them.
 
+    Raises
+    ------
+    ValueError
+        For a coefficient that there is not.
+
     Notes
     -----
     A row of pixels is taken as one axis of w * c values: operations over long axes take a third of
@@ -93,43 +100,27 @@ class PhotometricChoice(keras.layers.Layer):
     def __init__(self, table: Sequence[Mapping[str, float]], **options: Any):
         super().__init__(**{"dtype": "float32", **options})
         self.table = [dict(row) for row in table]
+        if unknown := {name for row in self.table for name in row} - {*COEFFICIENTS}:
+            raise ValueError(f"table has {sorted(unknown)}; use {', '.join(COEFFICIENTS)}.")
 
     def call(self, images: Any, choice: Any) -> Any:
         """Stretch, mix with the bases, add, clip."""
-        y = self._stretched(images, choice)
-        mixed = y
-        for name in COEFFICIENTS[2:]:
-            if self._needs(name):
-                mixed = mixed + _BASES[name](y, self._chosen(name, choice), images.shape[1:])
-        if self._needs("offset"):
-            mixed = mixed + self._chosen("offset", choice)
+        weights = self._weights(choice)
+        y = mixed = _stretched(images, weights.pop("stretch", None))
+        offset = weights.pop("offset", None)
+        for name, weight in weights.items():
+            mixed = mixed + _BASES[name](y, weight, images.shape[1:])
+        mixed = mixed if offset is None else mixed + offset
         return ops.reshape(ops.clip(mixed, 0, 1), (-1, *images.shape[1:]))
 
-    def _needs(self, name: str) -> bool:
-        return any(row.get(name) for row in self.table)
-
-    def _chosen(self, name: str, choice: Any) -> Any:
-        """Return each image's coefficient, (n, 1, 1)."""
-        column = np.array([row.get(name, 0) for row in self.table], np.float32)
-        return ops.reshape(ops.take(ops.convert_to_tensor(column), choice), (-1, 1, 1))
-
-    def _stretched(self, images: Any, choice: Any) -> Any:
-        """Return the images in [0, 1] as (n, h, w * c), contrast stretched where that is chosen."""
-        height, width, channels = images.shape[1:]
-        rows = ops.cast(ops.reshape(images, (-1, height, width * channels)), "float32")
-        if not self._needs("stretch"):
-            return rows / 255
-        low, high = (
-            ops.cast(extreme(images, axis=(1, 2)), "float32") for extreme in (ops.min, ops.max)
-        )
-        spread = high - low
-        asked = ops.reshape(self._chosen("stretch", choice), (-1, 1)) > 0
-        stretched = ops.logical_and(asked, spread > 0)
-        scale = 1 / ops.where(stretched, spread, 255.0)
-        low = ops.where(stretched, low, 0.0)
-        # Subtracted before it is scaled: whole numbers, so nothing is lost.
-        low, scale = (ops.tile(part, (1, width))[:, None, :] for part in (low, scale))
-        return (rows - low) * scale
+    def _weights(self, choice: Any) -> dict[str, Any]:
+        """Return each image's coefficients by name, (n, 1, 1), of those that any view has."""
+        names = [name for name in COEFFICIENTS if any(row.get(name) for row in self.table)]
+        if not names:
+            return {}
+        table = np.array([[row.get(name, 0) for name in names] for row in self.table], np.float32)
+        rows = ops.take(ops.convert_to_tensor(table), choice, axis=0)
+        return {name: rows[:, k : k + 1, None] for k, name in enumerate(names)}
 
     def compute_output_spec(self, images: Any, choice: Any) -> Any:
         """Return the images' shape."""
@@ -138,6 +129,24 @@ class PhotometricChoice(keras.layers.Layer):
     def get_config(self) -> dict:
         """Return what `__init__` needs."""
         return {**super().get_config(), "table": self.table}
+
+
+def _stretched(images: Any, stretch: Any) -> Any:
+    """Return the images in [0, 1] as (n, h, w * c), contrast stretched where `stretch` is 1."""
+    height, width, channels = images.shape[1:]
+    rows = ops.cast(ops.reshape(images, (-1, height, width * channels)), "float32")
+    if stretch is None:
+        return rows / 255
+    low, high = (
+        ops.cast(extreme(images, axis=(1, 2)), "float32") for extreme in (ops.min, ops.max)
+    )
+    spread = high - low
+    stretched = ops.logical_and(stretch[:, :, 0] > 0, spread > 0)
+    scale = 1 / ops.where(stretched, spread, 255.0)
+    low = ops.where(stretched, low, 0.0)
+    # Subtracted before it is scaled: whole numbers, so nothing is lost.
+    low, scale = (ops.tile(part, (1, width))[:, None, :] for part in (low, scale))
+    return (rows - low) * scale
 
 
 def _smoothed(y: Any, weight: Any, shape: Sequence[int]) -> Any:
