@@ -105,7 +105,7 @@ class PhotometricChoice(keras.layers.Layer):
 
     def call(self, images: Any, choice: Any) -> Any:
         """Stretch, mix with the bases, add, clip."""
-        weights = self._weights(choice)
+        weights = self._weights(choice, images.shape[1:])
         y = mixed = _stretched(images, weights.pop("stretch", None))
         offset = weights.pop("offset", None)
         for name, weight in weights.items():
@@ -113,14 +113,24 @@ class PhotometricChoice(keras.layers.Layer):
         mixed = mixed if offset is None else mixed + offset
         return ops.reshape(ops.clip(mixed, 0, 1), (-1, *images.shape[1:]))
 
-    def _weights(self, choice: Any) -> dict[str, Any]:
-        """Return each image's coefficients by name, (n, 1, 1), of those that any view has."""
+    def _weights(self, choice: Any, shape: Sequence[int]) -> dict[str, Any]:
+        """Return each image's coefficients by name, (n, 1, 1), of those that any view has.
+
+        Those of smoothing are (n, h, w * c), with 0 on the image's edge: they are looked up sooner
+        than multiplied by a mask.
+        """
         names = [name for name in COEFFICIENTS if any(row.get(name) for row in self.table)]
         if not names:
             return {}
         table = np.array([[row.get(name, 0) for name in names] for row in self.table], np.float32)
         rows = ops.take(ops.convert_to_tensor(table), choice, axis=0)
-        return {name: rows[:, k : k + 1, None] for k, name in enumerate(names)}
+        weights = {name: rows[:, k : k + 1, None] for k, name in enumerate(names)}
+        if "smoothed" in weights:
+            inside = np.zeros(shape, np.float32)
+            inside[1:-1, 1:-1] = 1 / 13
+            inside = inside.reshape(shape[0], -1) * table[:, names.index("smoothed"), None, None]
+            weights["smoothed"] = ops.take(ops.convert_to_tensor(inside), choice, axis=0)
+        return weights
 
     def compute_output_spec(self, images: Any, choice: Any) -> Any:
         """Return the images' shape."""
@@ -150,10 +160,10 @@ def _stretched(images: Any, stretch: Any) -> Any:
 
 
 def _smoothed(y: Any, weight: Any, shape: Sequence[int]) -> Any:
-    """Return weight * (smoothed - y); `Sharpness` says how an image is smoothed.
+    """Return weight * 13 * (smoothed - y); `Sharpness` says how an image is smoothed.
 
     Rows and columns are summed over the whole batch as one strip of rows, then as one strip of
-    values: what runs over from one row or image to the next falls on edge pixels, which are masked.
+    values: what runs over from one row or image to the next falls on edge pixels, of weight 0.
     """
     height, width, channels = shape
     if min(height, width) < 3:
@@ -162,10 +172,7 @@ def _smoothed(y: Any, weight: Any, shape: Sequence[int]) -> Any:
     strip = ops.reshape(rows[:-2] + rows[1:-1] + rows[2:], (-1,))
     block = strip[: -2 * channels] + strip[channels:-channels] + strip[2 * channels :]
     block = ops.reshape(ops.pad(block, (width + 1) * channels), (-1, height, width * channels))
-    inside = np.zeros((1, height, width, channels), np.float32)
-    inside[:, 1:-1, 1:-1] = 1 / 13  # block - 9 y is 13 times the difference
-    inside = ops.convert_to_tensor(inside.reshape(1, height, -1))
-    return (weight * inside) * (block - 9 * y)
+    return weight * (block - 9 * y)
 
 
 def _grey(y: Any, weight: Any, shape: Sequence[int]) -> Any:
