@@ -97,6 +97,10 @@ def test_coefficients_by_hand():
     layer = v.PhotometricChoice(table)
     copy = v.PhotometricChoice.from_config(json.loads(json.dumps(layer.get_config())))
     assert copy.table == [{"stretch": 1, "grey": 0.5}, {"offset": 0.1}]
+    with pytest.raises(
+        ValueError, match=r"table has \['gray'\]; use stretch, contrast, offset, smoothed, grey"
+    ):
+        v.PhotometricChoice([{"gray": 1}])
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="compiles without XLA")

@@ -25,15 +25,20 @@ def by_numpy(images):
 # Networks
 
 
-def test_compact_predictor_is_small():
+@pytest.mark.parametrize(("n_views", "n_kinds"), [(12, 0), (13, 76)])
+def test_compact_predictor_is_small(n_views, n_kinds):
     """Beside the network of notebook 01: a fiftieth of its work, a tenth of its parameters."""
-    predictor, target = lp.compact_predictor(), networks.baseline_cnn()
-    assert (predictor.input_shape, predictor.output_shape) == ((None, 32, 32, 3), (None, 12))
+    predictor, target = (
+        lp.compact_predictor((32, 32, 3), n_views, 10, n_kinds),
+        networks.baseline_cnn(),
+    )
+    shapes = predictor.input_shape, predictor.output_shape
+    assert shapes == ((None, 32, 32, 3), (None, n_views))
     assert predictor.count_params() < target.count_params() / 10
     work, its_work = (sum(row[3] for row in networks.multiply_adds(m)) for m in (predictor, target))
     assert work <= its_work / 50
-    by_hand = 128 * 24 * 16 + 8 * 256 * 24 + (2 * 16 + 8 * 24) * 64 + 64 * (10 + 120)
-    assert work == by_hand
+    by_hand = 128 * 24 * 16 + 8 * 256 * 20 + (2 * 16 + 8 * 20) * 64
+    assert work == by_hand + 64 * (10 + 10 * n_views + n_kinds) + n_kinds * n_views
 
 
 def test_compact_scores_are_expected_over_the_guessed_class():
@@ -481,9 +486,9 @@ def test_a_recogniser_learns_class_and_kind():
     keras.utils.set_random_seed(0)
     predictor = lp.compact_predictor((8, 12, 3), n_views=5, n_classes=3, n_kinds=2)
     before = predictor.get_layer("by_kind").get_weights()
-    fit = {"epochs": 12, "batch_size": 32, "learning_rate": 0.01}
+    fit = {"epochs": 8, "batch_size": 32, "learning_rate": 0.01}
     history = lp.fit_recogniser(predictor, images[:400], labels[:400], kinds[:400], **fit)
-    assert {len(values) for values in history.values()} == {12}
+    assert {len(values) for values in history.values()} == {8}
     heads = [predictor.get_layer(name).output for name in ("classes", "kinds")]
     found = keras.Model(predictor.input, heads)(images[400:].astype("float32"))
     for guess, truth in zip(found, (labels, kinds), strict=True):

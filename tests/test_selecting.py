@@ -11,7 +11,7 @@ import tta_helpers
 from tta_helpers import loss_predictor as lp
 from tta_helpers import policies, views
 from tta_helpers.predict import folded, selecting_model
-from tta_helpers.predict.folding import ScaleShift
+from tta_helpers.predict.folding import PositionsDense, ScaleShift
 from tta_helpers.workbook import networks
 
 VIEWS = (
@@ -224,6 +224,30 @@ def test_a_model_without_a_graph_or_without_normalisation_is_left_alone(linear):
 
     for model in (linear.model, Subclassed()):
         assert folded(model) is model
+
+
+def test_dense_layers_at_many_positions_become_one_product(tmp_path):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((6, 5, 3)),
+            layers.Reshape((10, 9)),
+            layers.Dense(7, activation="tanh"),
+            layers.Dense(4, use_bias=False),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    trained_like(model)
+    quick = folded(model)
+    kinds = [type(layer) for layer in quick.layers if isinstance(layer, layers.Dense)]
+    assert kinds == [PositionsDense, PositionsDense, layers.Dense]
+    quick.save(tmp_path / "quick.keras")
+    images = np.random.default_rng(0).random((9, 6, 5, 3), dtype=np.float32)
+    for found in (quick, tta_helpers.load_model(tmp_path / "quick.keras")):
+        expected = model.predict(images, verbose=0)
+        np.testing.assert_allclose(found.predict(images, verbose=0), expected, atol=1e-5)
 
 
 def test_a_layer_whose_config_leaves_a_setting_out_is_not_copied():

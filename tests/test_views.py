@@ -350,6 +350,14 @@ def test_crops_are_the_padded_images_centre_and_corners():
         np.testing.assert_array_equal(apply(view, images), expected)
 
 
+def test_repairs_are_one_operation_and_all_different():
+    table = v.coefficient_table(v.REPAIRS)
+    assert table[0] == {}
+    assert len({tuple(sorted(row.items())) for row in table}) == len(v.REPAIRS) == 13
+    photometric = [view for view in v.TWELVE if not isinstance(view, v.Rotate | v.Zoom | v.Color)]
+    assert {view.name for view in photometric} < {view.name for view in v.REPAIRS}
+
+
 def test_twelve_are_the_papers_candidates():
     names = "identity rotate_-20 rotate_20 zoom_0.8 zoom_1.2 autocontrast sharpness_0.2 "
     names += "sharpness_0.5 sharpness_3 sharpness_4 color_0.5 color_2"

@@ -34,7 +34,7 @@ def compact_predictor(
     square, x = layers.Multiply()([x, x]), layers.ReLU()(x)
     features = [layers.GlobalAveragePooling1D()(part) for part in (x, square)]
     y = layers.Reshape((height // rows, rows * width // run * 16))(x)
-    y = layers.Dense(24, activation="swish")(y)
+    y = layers.Dense(20, activation="swish")(y)
     z = layers.Concatenate()([*features, layers.Flatten()(y)])
     z = layers.Dense(64, activation="swish")(layers.Dropout(0.1)(z))
     classes = layers.Dense(n_classes, activation="softmax", name="classes")(z)

@@ -55,7 +55,9 @@ def coefficients(view: View) -> dict[str, float] | None:
         and not {"stretch", "contrast"} & set(parts[1])
     ):
         return parts[0] | parts[1]
-    return parts[0] if len(parts) == 1 else None if parts else {}
+    if len(parts) > 1:
+        return None
+    return parts[0] if parts else {}
 
 
 def coefficient_table(views: Iterable[View]) -> list[dict[str, float]]:
@@ -91,6 +93,11 @@ class PhotometricChoice(keras.layers.Layer):
     table
         A dictionary of coefficients for each view, as `coefficient_table` returns them.
 
+    Raises
+    ------
+    ValueError
+        For a coefficient that there is not.
+
     Notes
     -----
     A row of pixels is taken as one axis of w * c values: operations over long axes take a third of
@@ -100,49 +107,38 @@ class PhotometricChoice(keras.layers.Layer):
     def __init__(self, table: Sequence[Mapping[str, float]], **options: Any):
         super().__init__(**{"dtype": "float32", **options})
         self.table = [dict(row) for row in table]
+        if unknown := {name for row in self.table for name in row} - {*COEFFICIENTS}:
+            raise ValueError(f"table has {sorted(unknown)}; use {', '.join(COEFFICIENTS)}.")
 
     def call(self, images: Any, choice: Any) -> Any:
         """Stretch, mix with the bases, add, clip."""
-        y = self._stretched(images, choice)
-        mixed = y
-        for name in _BASES:
-            if self._needs(name):
-                mixed = mixed + _BASES[name](y, self._chosen(name, choice), images.shape[1:])
-        if self._needs("offset"):
-            mixed = mixed + self._chosen("offset", choice)
+        weights = self._weights(choice, images.shape[1:])
+        contrast = (weights.pop(name, None) for name in ("stretch", "contrast"))
+        y = mixed = _stretched(images, *contrast)
+        offset = weights.pop("offset", None)
+        for name, weight in weights.items():
+            mixed = mixed + _BASES[name](y, weight, images.shape[1:])
+        mixed = mixed if offset is None else mixed + offset
         return ops.reshape(ops.clip(mixed, 0, 1), (-1, *images.shape[1:]))
 
-    def _needs(self, name: str) -> bool:
-        return any(row.get(name) for row in self.table)
+    def _weights(self, choice: Any, shape: Sequence[int]) -> dict[str, Any]:
+        """Return each image's coefficients by name, (n, 1, 1), of those that any view has.
 
-    def _chosen(self, name: str, choice: Any) -> Any:
-        """Return each image's coefficient, (n, 1, 1)."""
-        column = np.array([row.get(name, 0) for row in self.table], np.float32)
-        return ops.reshape(ops.take(ops.convert_to_tensor(column), choice), (-1, 1, 1))
-
-    def _stretched(self, images: Any, choice: Any) -> Any:
-        """Return the images in [0, 1] as (n, h, w * c), with the contrast that is chosen."""
-        height, width, channels = images.shape[1:]
-        rows = ops.cast(ops.reshape(images, (-1, height, width * channels)), "float32")
-        if not (self._needs("stretch") or self._needs("contrast")):
-            return rows / 255
-        low, scale = 0.0, 1 / 255
-        if self._needs("stretch"):
-            low, high = (
-                ops.cast(extreme(images, axis=(1, 2)), "float32") for extreme in (ops.min, ops.max)
-            )
-            asked = ops.reshape(self._chosen("stretch", choice), (-1, 1)) > 0
-            stretched = ops.logical_and(asked, high > low)
-            scale = 1 / ops.where(stretched, high - low, 255.0)
-            low = ops.where(stretched, low, 0.0)
-        if self._needs("contrast"):  # (x - m) f + m = (x - m (1 - 1 / f)) f
-            mean = ops.mean(ops.reshape(ops.mean(rows, axis=1), (-1, width, channels)), axis=1)
-            factor = 1 + ops.reshape(self._chosen("contrast", choice), (-1, 1))
-            low, scale = low + mean * (1 - 1 / factor), scale * factor
-            scale = scale * ops.ones_like(mean)
-        # Subtracted before it is scaled: what is stretched are whole numbers, so nothing is lost.
-        low, scale = (ops.tile(part, (1, width))[:, None, :] for part in (low, scale))
-        return (rows - low) * scale
+        Those of smoothing are (n, h, w * c), with 0 on the image's edge: they are looked up sooner
+        than multiplied by a mask.
+        """
+        names = [name for name in COEFFICIENTS if any(row.get(name) for row in self.table)]
+        if not names:
+            return {}
+        table = np.array([[row.get(name, 0) for name in names] for row in self.table], np.float32)
+        rows = ops.take(ops.convert_to_tensor(table), choice, axis=0)
+        weights = {name: rows[:, k : k + 1, None] for k, name in enumerate(names)}
+        if "smoothed" in weights:
+            inside = np.zeros(shape, np.float32)
+            inside[1:-1, 1:-1] = 1 / 13
+            inside = inside.reshape(shape[0], -1) * table[:, names.index("smoothed"), None, None]
+            weights["smoothed"] = ops.take(ops.convert_to_tensor(inside), choice, axis=0)
+        return weights
 
     def compute_output_spec(self, images: Any, choice: Any) -> Any:
         """Return the images' shape."""
@@ -153,11 +149,37 @@ class PhotometricChoice(keras.layers.Layer):
         return {**super().get_config(), "table": self.table}
 
 
+def _stretched(images: Any, stretch: Any, contrast: Any) -> Any:
+    """Return the images in [0, 1] as (n, h, w * c), with the contrast that is asked for.
+
+    Stretched where `stretch` is 1, and multiplied by 1 + `contrast`; either may be None.
+    """
+    height, width, channels = images.shape[1:]
+    rows = ops.cast(ops.reshape(images, (-1, height, width * channels)), "float32")
+    if stretch is None and contrast is None:
+        return rows / 255
+    low, scale = 0.0, 1 / 255
+    if stretch is not None:
+        low, high = (
+            ops.cast(extreme(images, axis=(1, 2)), "float32") for extreme in (ops.min, ops.max)
+        )
+        stretched = ops.logical_and(stretch[:, :, 0] > 0, high > low)
+        scale = 1 / ops.where(stretched, high - low, 255.0)
+        low = ops.where(stretched, low, 0.0)
+    if contrast is not None:  # (x - mean) f + mean = (x - mean (1 - 1 / f)) f
+        mean = ops.mean(ops.reshape(ops.mean(rows, axis=1), (-1, width, channels)), axis=1)
+        factor = 1 + contrast[:, :, 0]
+        low, scale = low + mean * (1 - 1 / factor), scale * factor * ops.ones_like(mean)
+    # Subtracted before it is scaled: where it is stretched, whole numbers, so nothing is lost.
+    low, scale = (ops.tile(part, (1, width))[:, None, :] for part in (low, scale))
+    return (rows - low) * scale
+
+
 def _smoothed(y: Any, weight: Any, shape: Sequence[int]) -> Any:
-    """Return weight * (smoothed - y); `Sharpness` says how an image is smoothed.
+    """Return weight * 13 * (smoothed - y); `Sharpness` says how an image is smoothed.
 
     Rows and columns are summed over the whole batch as one strip of rows, then as one strip of
-    values: what runs over from one row or image to the next falls on edge pixels, which are masked.
+    values: what runs over from one row or image to the next falls on edge pixels, of weight 0.
     """
     height, width, channels = shape
     if min(height, width) < 3:
@@ -166,10 +188,7 @@ def _smoothed(y: Any, weight: Any, shape: Sequence[int]) -> Any:
     strip = ops.reshape(rows[:-2] + rows[1:-1] + rows[2:], (-1,))
     block = strip[: -2 * channels] + strip[channels:-channels] + strip[2 * channels :]
     block = ops.reshape(ops.pad(block, (width + 1) * channels), (-1, height, width * channels))
-    inside = np.zeros((1, height, width, channels), np.float32)
-    inside[:, 1:-1, 1:-1] = 1 / 13  # block - 9 y is 13 times the difference
-    inside = ops.convert_to_tensor(inside.reshape(1, height, -1))
-    return (weight * inside) * (block - 9 * y)
+    return weight * (block - 9 * y)
 
 
 def _grey(y: Any, weight: Any, shape: Sequence[int]) -> Any:
