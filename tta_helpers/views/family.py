@@ -112,7 +112,7 @@ class PhotometricChoice(keras.layers.Layer):
 
     def call(self, images: Any, choice: Any) -> Any:
         """Stretch, mix with the bases, add, clip."""
-        weights = self._weights(choice, images.shape[1:])
+        weights = self._weights(choice)
         contrast = (weights.pop(name, None) for name in ("stretch", "contrast"))
         y = mixed = _stretched(images, *contrast)
         offset = weights.pop("offset", None)
@@ -121,24 +121,14 @@ class PhotometricChoice(keras.layers.Layer):
         mixed = mixed if offset is None else mixed + offset
         return ops.reshape(ops.clip(mixed, 0, 1), (-1, *images.shape[1:]))
 
-    def _weights(self, choice: Any, shape: Sequence[int]) -> dict[str, Any]:
-        """Return each image's coefficients by name, (n, 1, 1), of those that any view has.
-
-        Those of smoothing are (n, h, w * c), with 0 on the image's edge: they are looked up sooner
-        than multiplied by a mask.
-        """
+    def _weights(self, choice: Any) -> dict[str, Any]:
+        """Return each image's coefficients by name, (n, 1, 1), of those that any view has."""
         names = [name for name in COEFFICIENTS if any(row.get(name) for row in self.table)]
         if not names:
             return {}
         table = np.array([[row.get(name, 0) for name in names] for row in self.table], np.float32)
         rows = ops.take(ops.convert_to_tensor(table), choice, axis=0)
-        weights = {name: rows[:, k : k + 1, None] for k, name in enumerate(names)}
-        if "smoothed" in weights:
-            inside = np.zeros(shape, np.float32)
-            inside[1:-1, 1:-1] = 1 / 13
-            inside = inside.reshape(shape[0], -1) * table[:, names.index("smoothed"), None, None]
-            weights["smoothed"] = ops.take(ops.convert_to_tensor(inside), choice, axis=0)
-        return weights
+        return {name: rows[:, k : k + 1, None] for k, name in enumerate(names)}
 
     def compute_output_spec(self, images: Any, choice: Any) -> Any:
         """Return the images' shape."""
@@ -176,19 +166,15 @@ def _stretched(images: Any, stretch: Any, contrast: Any) -> Any:
 
 
 def _smoothed(y: Any, weight: Any, shape: Sequence[int]) -> Any:
-    """Return weight * 13 * (smoothed - y); `Sharpness` says how an image is smoothed.
-
-    Rows and columns are summed over the whole batch as one strip of rows, then as one strip of
-    values: what runs over from one row or image to the next falls on edge pixels, of weight 0.
-    """
+    """Return weight * (smoothed - y), 0 on the edge; `Sharpness` says how an image is smoothed."""
     height, width, channels = shape
     if min(height, width) < 3:
         return 0 * y
-    rows = ops.reshape(y, (-1, width * channels))
-    strip = ops.reshape(rows[:-2] + rows[1:-1] + rows[2:], (-1,))
-    block = strip[: -2 * channels] + strip[channels:-channels] + strip[2 * channels :]
-    block = ops.reshape(ops.pad(block, (width + 1) * channels), (-1, height, width * channels))
-    return weight * (block - 9 * y)
+    rows = y[:, :-2] + y[:, 1:-1] + y[:, 2:]
+    block = rows[:, :, : -2 * channels] + rows[:, :, channels:-channels]
+    block = block + rows[:, :, 2 * channels :]
+    difference = (weight / 13) * (block - 9 * y[:, 1:-1, channels:-channels])
+    return ops.pad(difference, ((0, 0), (1, 1), (channels, channels)))
 
 
 def _grey(y: Any, weight: Any, shape: Sequence[int]) -> Any:
