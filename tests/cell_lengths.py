@@ -11,13 +11,14 @@ import nbformat
 
 from tta_helpers.workbook import place
 
-REBUILT = ("01_baseline_cnn", "02_flip_tta", "03_tune_tta")
+REBUILT = ("01_baseline_cnn", "02_flip_tta", "03_tune_tta", "04_learned_loss_predictor")
 MEDIAN, NINE_IN_TEN, MOST = 5, 10, 15
 
 
 def code_cells(path: Path) -> list[str]:
-    """Return the sources of a notebook's code cells."""
-    return [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    """Return the sources of a notebook's code cells, without the list of its parameters."""
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    return [c.source for c in cells if "parameters" not in c.metadata.get("tags", [])]
 
 
 def length(source: str) -> int:

@@ -191,7 +191,7 @@ def test_released_corruptions_of_other_images_are_refused(tmp_path, fault):
     fault("cifar10c_dir: absent, incomplete, of other images", 3)
     labels, images = np.arange(10) % 2, np.zeros((10, 32, 32, 3), np.uint8)
     data = Dataset("x", images, labels, Locked(images, labels), ("a", "b"), "x", "", "f00d")
-    given = {"cifar10c_dir": str(tmp_path / "c"), "n_eval_images": 6}
+    given = {"cifar10c_dir": str(tmp_path / "c")}
     given |= {"seen_corruptions": "noise", "held_out_corruptions": "saturate"}
     with pytest.raises(DataError, match="is not a folder"):
         preflight.check_data(data, given)

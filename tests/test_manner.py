@@ -9,10 +9,12 @@ from cell_lengths import REBUILT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tta_helpers.workbook import place
+from tta_helpers.workbook.corruptions import HELD_OUT
 
 OTHERS = tuple(path.stem for path in place.lesson_paths() if path.stem not in REBUILT)
 GLOSSARY = (place.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-LOCKED, PRIVATE = ".test.open(", re.compile(r"\._images\b|\._labels\b")
+LOCKED, PRIVATE = ".test.open(", re.compile(r"\._(images|labels|names)\b")
+HOLDING = [path.stem for path in place.lesson_paths() if path.stem[:2] == "04"]
 HEADING, SECTION = re.compile(r"(?m)^## "), re.compile(r"(?m)^## \d+\.")
 RESULT = re.compile(r"\d\.\d+\s?(%|points)|\b0\.\d{4}\b")
 NAME, ANCHOR = (
@@ -36,6 +38,25 @@ def openings(cells):
     end = min((k for k in headings if k > first), default=len(cells))  # "## Key points"
     where = [k for k, c in enumerate(cells) for _ in range(code_of(c).count(LOCKED))]
     return len(where), all(first < k < end for k in where)
+
+
+def held_out_faults(cells):
+    """Return what goes round the lock of the held-out corruptions, one line a fault.
+
+    They are opened once, where the test set is; before that no code names them, but for the
+    parameter and the lock itself.
+    """
+    code = ["" if "parameters" in tags(c) else code_of(c) for c in cells]
+    opened = [k for k, text in enumerate(code) for _ in range(text.count("held_out.open("))]
+    found = [] if len(opened) == 1 else [f"opened {len(opened)} times"]
+    if opened and not any(LOCKED in text for text in code[: opened[-1] + 1]):
+        found.append("opened before the test set")
+    first = min(opened, default=len(code))
+    for k, text in enumerate(code[:first]):
+        rest = text.replace("HeldOut(named(held_out_corruptions))", "")
+        if re.search(rf"held_out_corruptions|HELD_OUT|{'|'.join(HELD_OUT)}", rest):
+            found.append(f"named in cell {k}, before they are opened")
+    return found
 
 
 def code_of(cell):
@@ -96,6 +117,13 @@ def test_the_test_set_is_opened_once_in_the_last_section(name):
     cells = cells_of(name)
     assert openings(cells) == (1, True)
     assert not any(PRIVATE.search(code_of(cell)) for cell in cells)
+
+
+@pytest.mark.parametrize("name", HOLDING)
+def test_the_held_out_corruptions_are_opened_once_with_the_test_set(name):
+    cells = cells_of(name)
+    assert held_out_faults(cells) == []
+    assert openings(cells)[1]
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -159,6 +187,26 @@ def test_openings_are_counted_and_placed():
     assert openings(lesson(*SECTIONS, OPEN, ("text", "## Key points"))) == (1, True)
     assert openings(lesson(*SECTIONS, ("text", "## Key points"), OPEN)) == (1, False)
     assert openings(lesson(OPEN)) == (1, False)
+
+
+def test_a_way_round_the_lock_of_the_held_out_corruptions_is_found():
+    lock = ("code", "held_out = HeldOut(named(held_out_corruptions))")
+    look = ("code", 'unseen = held_out.open("judge")')
+    good = (*SECTIONS, lock, OPEN, look)
+    assert held_out_faults(lesson(*good)) == []
+    both = ("code", OPEN[1] + "\n" + look[1])
+    assert held_out_faults(lesson(*SECTIONS, lock, both)) == []
+    assert held_out_faults(lesson(*SECTIONS, lock, OPEN)) == ["opened 0 times"]
+    assert held_out_faults(lesson(*good, look)) == ["opened 2 times"]
+    assert held_out_faults(lesson(lock, look, OPEN)) == ["opened before the test set"]
+    for text in ("others = named(held_out_corruptions)", "HELD_OUT", 'corrupt(x, "saturate", 1)'):
+        (fault,) = held_out_faults(lesson(("code", text), *good))
+        assert fault == "named in cell 0, before they are opened"
+        assert held_out_faults(lesson(*good, ("code", text))) == []
+    told = lesson(("code", 'held_out_corruptions = "saturate"'), *good)
+    assert len(held_out_faults(told)) == 1
+    told[0].metadata["tags"] = ["parameters"]
+    assert held_out_faults(told) == []
 
 
 def test_predictions_without_an_answer_are_found():
@@ -230,7 +278,7 @@ def test_a_lesson_past_a_limit_fails_by_name_and_others_are_only_printed(
 ):
     long = "import numpy as np\n" + "x = 1\n" * 15
     cells = lesson(("text", long * 2), *[("code", "x = 1")] * 19, ("code", long))
-    paths = [tmp_path / f"{name}.ipynb" for name in (REBUILT[0], "04_other")]
+    paths = [tmp_path / f"{name}.ipynb" for name in (REBUILT[0], "05_other")]
     for path in paths:
         nbformat.write(new_notebook(cells=cells), path)
     monkeypatch.setattr(place, "lesson_paths", lambda: paths)

@@ -88,7 +88,7 @@ def test_every_number_of_a_lesson_has_a_range_and_its_default_lies_in_it():
     for path in place.lesson_paths():
         for parameter in inspected(path).parameters.values():
             assert parameter.checked(parameter.default, path.stem) == parameter.default
-            free = parameter.name in ("dataset", "run_dir", "cifar10c_dir", "ablation")
+            free = parameter.name in ("dataset", "run_dir", "cifar10c_dir")
             assert bool(parameter.range) != free, (path.stem, parameter.name)
 
 

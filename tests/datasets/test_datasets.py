@@ -20,12 +20,11 @@ FOLDERS = place.ROOT / "build" / "datasets"
 LEAST = {
     **dict.fromkeys(["epochs", "mirrored_epochs", "repeat_images", "n_copies"], "1"),
     **dict.fromkeys(["max_copies", "loop_images"], "1"),
-    **dict.fromkeys(["sweep_copies", "n_photos", "target_epochs", "n_eval_images"], "1"),
-    **dict.fromkeys(["sorter_steps", "predictor_epochs", "n_timed", "timing_rounds", "k"], "1"),
-    **dict.fromkeys(["leak_resamples", "auc_resamples", "repeats"], "2"),
-    **dict.fromkeys(["n_sweep", "n_train_images", "n_valid_images"], "10"),
-    "class_weight": "0",
-    "ablation": "false",
+    **dict.fromkeys(["sweep_copies", "n_photos", "target_epochs", "timed_images"], "1"),
+    **dict.fromkeys(["sorter_steps", "predictor_epochs", "n_timed", "timing_rounds"], "1"),
+    **dict.fromkeys(["recognise_epochs", "mixture_epochs", "timed_rounds"], "1"),
+    **dict.fromkeys(["leak_resamples", "auc_resamples", "repeats", "n_test_photographs"], "2"),
+    **dict.fromkeys(["n_sweep", "n_train_images", "n_recognise"], "10"),
     "penalties": "1e-9",
     "alpha": "1e-9",
 }

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tta_helpers.workbook.data import Dataset, available_memory
 from tta_helpers.workbook.place import RunError
 
@@ -58,9 +60,7 @@ def _check_cifar10c(folder: str, data: Dataset, given: Mapping[str, Any]) -> Non
     wanted = {*SEEN, *named(given["seen_corruptions"]), *named(given["held_out_corruptions"])}
     _, labels = load_cifar10c(folder, sorted(wanted))
     _, of_data = data.test.open("see whether cifar10c_dir was made from it")
-    n = min(given["n_eval_images"], len(labels), len(of_data))
-    same = data.test.shape[1:3] == (32, 32) and (labels[:n] == of_data[:n]).all()
-    if not same:
+    if data.test.shape[1:3] != (32, 32) or not np.array_equal(labels, of_data):
         raise RunError(
             f"cifar10c_dir is {folder}, which was not made from the test images of {data.label}: "
             'take the whole CIFAR-10 at its own size (n_test 0, image_size 0), or leave it at "".'
