@@ -33,6 +33,51 @@ def test_the_written_out_ranks_share_ties():
     np.testing.assert_allclose(*map(ops.convert_to_numpy, (found, packaged)), atol=1e-6)
 
 
+def test_the_written_out_mixture_is_the_chance_of_a_right_answer():
+    probs = np.float32([[0.9, 0.5, 0.1], [0.2, 0.2, 0.2]])  # of the right class, view by view
+    scores = np.float32([[0.0, 1.0, 2.0], [5.0, -3.0, 0.0]])
+    weights = np.exp(-scores / 0.5)
+    mixed = (weights * probs).sum(axis=1) / weights.sum(axis=1)
+    by_hand = defined("04", "def mixture_loss", ops=ops)["mixture_loss"]
+    found = by_hand(*map(ops.convert_to_tensor, (-np.log(probs), scores)))
+    np.testing.assert_allclose(ops.convert_to_numpy(found), -np.log(mixed), rtol=1e-5)
+
+
+def test_a_lookup_takes_the_view_with_the_lowest_mean_loss_of_a_kind():
+    losses = np.float32([[1, 0, 3], [1, 4, 0], [2, 1, 5], [9, 9, 8]])
+    found = defined("04", "def lookup", np=np, n_views=3, table_teach=losses)["lookup"]
+    kinds = np.array([0, 0, 2, 2])  # means (1, 2, 1.5) and (5.5, 5, 6.5); of kind 1 there is none
+    assert found(kinds, np.array([2, 0, 1, 2, 3])).tolist() == [[1], [0], [0], [1], [0]]
+
+
+def test_photographs_that_are_moved_are_shifted_and_mirrored_copies():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 9, 11, 3)).astype(np.uint8)
+    moved = defined("04", "def moved", np=np)["moved"](images, np.random.default_rng(1))
+    assert moved.shape == images.shape and moved.dtype == np.uint8
+    seen = set()
+    for image, result in zip(images, moved, strict=True):
+        for mirrored in (False, True):
+            straight = result[:, ::-1] if mirrored else result
+            for down, right in np.ndindex(7, 7):
+                inner = image[max(0, down - 3) : 9 + min(0, down - 3)]
+                inner = inner[:, max(0, right - 3) : 11 + min(0, right - 3)]
+                top, left = max(0, 3 - down), max(0, 3 - right)
+                part = straight[top : top + inner.shape[0], left : left + inner.shape[1]]
+                if np.array_equal(part, inner):
+                    seen.add((mirrored, down, right))
+                    break
+    assert len(seen) > 30 and {key[0] for key in seen} == {False, True}
+    assert {key[1] for key in seen} == {key[2] for key in seen} == set(range(7))
+
+
+def test_gains_are_read_back_from_a_record_photograph_by_photograph():
+    counts = {"no TTA": "410", "k = 1": "201"}
+    record = {"metrics": {"errors_by_photograph": counts, "seen_copies": 4}}
+    found = defined("04", "def gain_of_record", np=np)["gain_of_record"](record, "k = 1")
+    assert found.tolist() == [0.5, 0.25, -0.25]
+
+
 @pytest.mark.parametrize("equal", ["before", "after", "gains"])
 def test_no_t_test_where_nothing_varies(equal):
     before, after = {
