@@ -108,7 +108,7 @@ def followed(
     choice
         The view that is taken for each image.
     texts
-        One line an image, above its row.
+        A few words on each image, above its row; a new line begins after each semicolon.
     """
     n = max(1, len(pairs))
     figure, axes = plt.subplots(n, 3, figsize=(7.5, 2.3 * n), width_ratios=(1, 2, 1), squeeze=False)
@@ -124,7 +124,8 @@ def followed(
         taken = choice[row]
         at = {"s": 160, "facecolors": "none", "edgecolors": "black", "label": "chosen"}
         middle.scatter(scores[row, taken], losses[row, taken], **at)
-        middle.set(ylabel="true loss", title=text)
+        middle.set(ylabel="true loss")
+        middle.set_title(text.replace("; ", "\n"), fontsize=9)
     axes[-1, 1].set_xlabel("score of the loss predictor")
     if len(pairs):
         axes[0, 1].legend(fontsize=7)
