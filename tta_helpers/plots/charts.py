@@ -65,7 +65,8 @@ def class_counts(
         axis.plot(found[order], range(len(order)), marker, label=name, markersize=5)
     axis.axvline(even, color="black", linewidth=0.8)
     axis.set_yticks(range(len(order)), [short_name(names[k], 24) for k in order])
-    axis.set(xlabel="times named (the line: images of each class)", xlim=(0, None))
+    most = max(even, *(found.max() for found in counts.values()))
+    axis.set(xlabel="times named (the line: images of each class)", xlim=(0, 1.05 * max(most, 1)))
     ranges = [f"{name} {found.min():,} to {found.max():,}" for name, found in counts.items()]
     axis.set_title(f"Times named: {'; '.join(ranges)}", loc="left")
     axis.legend(fontsize=8)
