@@ -14,7 +14,7 @@ from tta_helpers.workbook.data.annotated import (
 )
 from tta_helpers.workbook.data.errors import DataError, printable
 from tta_helpers.workbook.data.label_files import read_voc
-from tta_helpers.workbook.data.marking import check_numbers
+from tta_helpers.workbook.data.marking import Faults, check_numbers
 from tta_helpers.workbook.data.mask_files import read_masks
 from tta_helpers.workbook.data.paths import given_path
 from tta_helpers.workbook.sample import SCENE_CLASSES, make_scenes
@@ -77,6 +77,7 @@ def load_cells(
     if name not in CELLS:
         raise DataError(f"unknown set {name!r}: use one of {', '.join(CELLS)}")
     check_numbers(shrink)
+    Faults(faults, Path())  # refuses another word
     named = os.environ.get("CELLS_DIR")
     if name == "scenes":
         return _scenes("asked for by name", n_scenes)

@@ -15,6 +15,7 @@ from tta_helpers.workbook.data.decoding import Form, decode_image
 from tta_helpers.workbook.data.errors import DataError, printable, some
 
 SLACK = 0.5  # pixels that a box may stand out of its picture by rounding; it is cut at the frame
+LEAST = 0.01  # pixels a side; a box with less has no size
 Box = Sequence[float]  # x0, y0, x1, y1 in pixel edges
 Result = TypeVar("Result")
 
@@ -97,7 +98,7 @@ def sound(
     """Return class and box, cut at the frame, of the objects without a fault."""
     kept: list[tuple[str, Box]] = []
     for where, kind, box in objects:
-        cut = [min(max(edge, 0), side) for edge, side in zip(box, size * 2, strict=True)]
+        cut = at_the_frame(box, size)
         if kind not in classes:
             fault = f"the class {kind!r} is none of {some(map(repr, classes))}"
         elif fault := box_fault(box, size):
@@ -121,9 +122,15 @@ def box_fault(box: Box, size: tuple[int, int]) -> str:
         return f"the box {shown(box)} has no size"
     if min(x0, y0) < -SLACK or x1 > width + SLACK or y1 > height + SLACK:
         return f"the box {shown(box)} lies outside the picture, {width}x{height} (width x height)"
-    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+    x0, y0, x1, y1 = at_the_frame(box, size)
+    if min(x1 - x0, y1 - y0) < LEAST:
         return f"the box {shown(box)} has no size within the picture"
     return ""
+
+
+def at_the_frame(box: Box, size: tuple[int, int]) -> list[float]:
+    """Return a box cut at the frame of a picture of this size (width, height)."""
+    return [min(max(edge, 0), side) for edge, side in zip(box, size * 2, strict=True)]
 
 
 def _iou(box: Box, other: Box) -> float:

@@ -56,7 +56,7 @@ def read_masks(
         and lists them in `dropped`.
     shrink
         Whole factor by which pictures (averages of blocks) and masks (a block's middle pixel) are
-        made smaller.
+        made smaller; an object on none of those pixels is gone.
 
     Raises
     ------
@@ -109,12 +109,14 @@ def _pairs(images: Path, masks: Path, faults: Faults) -> list[tuple[str, Path, P
     pictures = pictures_in(images)
     if not masks.is_dir():
         raise DataError(f"{printable(masks)} is no folder: correct masks=")
-    visible = sorted(path for path in masks.iterdir() if not path.name.startswith("."))
-    drawn = {
-        printable(path.name if path.is_dir() else path.stem): path
-        for path in visible
-        if path.is_dir() or path.suffix.lower() == ".png"
-    }
+    drawn: dict[str, Path] = {}
+    for path in sorted(masks.iterdir()):
+        if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() == ".png"):
+            continue
+        name = printable(path.name if path.is_dir() else path.stem)
+        if name in drawn:
+            raise DataError(f"{printable(masks)} holds two masks for {name!r}: keep one")
+        drawn[name] = path
     for name in sorted(pictures.keys() - drawn.keys()):
         faults.add(f"{printable(pictures[name])} has no mask in {printable(masks)}")
     for name in sorted(drawn.keys() - pictures.keys()):
@@ -158,14 +160,17 @@ def _stack_of_objects(folder: Path, size: tuple[int, int], faults: Faults) -> np
     files = sorted(path for path in folder.glob("*.png") if not path.name.startswith("."))
     if len(files) > LARGEST:
         raise DataError(f"{printable(folder)} holds {len(files):,} objects: {LARGEST:,} at most")
-    mask = np.zeros(size, np.uint16)
+    mask, drawn = np.zeros(size, np.uint16), {}
     for number, path in enumerate(files, 1):
         one = faults.tried(_sized_mask, path, size)
-        if one is not None and not one.any():
+        if one is None:
+            continue
+        if one.any():
+            mask[one > 0], drawn[number] = number, path
+        else:
             faults.add(f"the mask {printable(path)} has no pixel above 0")
-        elif one is not None:
-            mask[one > 0] = number
-
+    for number in sorted(drawn.keys() - set(np.unique(mask).tolist())):
+        faults.add(f"the mask {printable(drawn[number])} lies wholly behind others")
     return mask
 
 
