@@ -102,6 +102,14 @@ def test_voc_lists_classes_and_counting_from_0(voc):
     assert read.provenance == "2 pictures of voc (train)"
 
 
+def test_names_may_hold_spaces(voc):
+    for folder, ending in (("JPEGImages", "png"), ("Annotations", "xml")):
+        (voc / folder / f"b.{ending}").rename(voc / folder / f"b 1 é.{ending}")
+    (voc / "ImageSets" / "Main" / "train.txt").write_text("\ufeffb 1 é -1\n", "utf-8")
+    assert read_voc(voc, "train").names == ("b 1 é",)
+    assert read_voc(voc).names == ("a", "b 1 é", "c")
+
+
 def test_pictures_and_boxes_are_made_smaller_together(voc):
     """12 x 10 by 4: three blocks across; three down, the last one of two rows."""
     whole, small = read_voc(voc), read_voc(voc, shrink=4)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,15 +102,17 @@ def _listed(root: Path, split: str | None, pictures: Iterable[str], faults: Faul
         return sorted(found.union(pictures))
     path = root / "ImageSets" / "Main" / f"{split}.txt"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(
             f"{printable(path)} cannot be read ({_reason(error)}): correct split={split!r}"
         ) from error
-    names = [line.split()[0] for line in lines if line.strip()]  # a class's list adds 1 or -1
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        faults.add(f"{printable(path)} names {name!r} {names.count(name)} times")
-    return list(dict.fromkeys(names))
+    # The list of a class says behind each name whether it is there: 1, 0 or -1.
+    names = Counter(re.sub(r"\s+(1|0|-1)$", "", line.strip()) for line in lines if line.strip())
+    for name, times in names.items():
+        if times > 1:
+            faults.add(f"{printable(path)} names {name!r} {times} times")
+    return list(names)
 
 
 def _voc_picture(path: Path, picture: Path, first_pixel: int, faults: Faults) -> Marked:
