@@ -1,6 +1,7 @@
 # Everything runs in .venv, built from the hashed lock. `make` alone lists the targets.
 # Options: TIER=smoke|lesson|full  NAME=folder-in-runs  DATASET=auto|cifar10|cifar100|sample|a folder
 #          PARAMS="-p repeats 2 -p image_size 32"  CIFAR10_DIR=folder with CIFAR-10
+#          CELLS_DIR=folder with the microscope pictures of lesson 06
 #          SWEEP=file in sweeps/  OPTIONS="--workers 4", "--scheduler tcp://…" or "--slurm settings.yml"
 #          MODEL=, IMAGES= and OUT= for shards
 #          PYTHON=interpreter to build .venv with
@@ -96,7 +97,8 @@ esac
 endef
 
 lab: $(READY)
-	@$(call absolute,CIFAR10_DIR); $(call absolute,TTA_CACHE); $(call absolute,KERAS_HOME); \
+	@$(call absolute,CIFAR10_DIR); $(call absolute,CELLS_DIR); \
+	$(call absolute,TTA_CACHE); $(call absolute,KERAS_HOME); \
 	$(BIN)/jupyter lab --FileContentsManager.preferred_dir=notebooks
 
 bench: $(READY) $(BENCH)/ready

@@ -94,11 +94,11 @@ def test_output_in_any_encoding(small, settings, fault):
 def test_folders_in_the_environment_become_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name, value in zip(command.FOLDERS, ("~/my photos", "cache", ""), strict=True):
+    for name, value in zip(command.FOLDERS, ("~/my photos", "cache", "", ""), strict=True):
         monkeypatch.setenv(name, value)
     command.settle_folders()
     found = [os.environ[name] for name in command.FOLDERS]
-    assert found == [str(tmp_path / "home" / "my photos"), str(tmp_path / "cache"), ""]
+    assert found == [str(tmp_path / "home" / "my photos"), str(tmp_path / "cache"), "", ""]
 
 
 def test_folders_among_the_parameters_become_absolute(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from tta_helpers.workbook.environment import changed_settings
 from tta_helpers.workbook.kernels import USUAL, Limits, set_aside
 from tta_helpers.workbook.place import RunError
 
-FOLDERS = ("CIFAR10_DIR", "TTA_CACHE", "KERAS_HOME")
+FOLDERS = ("CIFAR10_DIR", "CELLS_DIR", "TTA_CACHE", "KERAS_HOME")
 """Environment variables that name folders; a sweep's workers elsewhere get them from here."""
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tta_helpers.workbook.sample.canvas import BIG, SIZE, Dice, Pen
+from tta_helpers.workbook.sample.canvas import SIZE, SUPER, Dice, Pen
 from tta_helpers.workbook.sample.colours import FUR, GLASS, GRASS, LEAF, PAINT, SKY, Colour, shade
 
 
@@ -94,12 +94,18 @@ def clutter(kind: str, canvas: ImageDraw.ImageDraw, dice: Dice, horizon: float) 
             pen.limb(green, 0.07, (dx, 0), (dx + dice.between(-0.3, 0.3), dice.between(0.4, 1.1)))
 
 
-def backdrop(dice: Dice, colour: Colour, rough: int) -> Image.Image:
-    """Return a canvas of one colour, mottled by up to `rough` grey levels."""
+def backdrop(
+    dice: Dice, colour: Colour, rough: int, size: tuple[int, int] = (SIZE, SIZE)
+) -> Image.Image:
+    """Return a canvas of one colour, mottled by up to `rough` grey levels.
+
+    `size` is the finished picture's height and width in pixels.
+    """
     rows, columns = dice.pick(((3, 3), (8, 4), (5, 9), (12, 12)))
     mottle = dice.rng.integers(-rough, rough + 1, (rows, columns, 1))
     tile = np.clip(np.array(colour) + mottle, 0, 255).astype(np.uint8)
     # Smooth at the finished size, then enlarged plainly: a third of the time, the same look. Only
     # ever enlarged: Pillow's versions differ in how they shrink an image.
-    smooth = Image.fromarray(tile).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-    return smooth.resize((BIG, BIG), Image.Resampling.NEAREST)
+    height, width = size
+    smooth = Image.fromarray(tile).resize((width, height), Image.Resampling.BILINEAR)
+    return smooth.resize((width * SUPER, height * SUPER), Image.Resampling.NEAREST)
