@@ -50,6 +50,9 @@ def undo_boxes(view: v.View, boxes: np.ndarray, image_shape: Sequence[int]) -> n
     but lies one stride left of it. Offsets within a cell point the other way as well. Every box
     then lies up to a stride beside its object.
 
+    What a detector finds in the mirrored edges that a shift or a smaller zoom shows lies outside
+    the image, and has no size then. A box that the view's frame had cut comes back as it was cut.
+
     Parameters, result and errors are those of `view_boxes`.
     """
     height, width = checked_size(image_shape)
