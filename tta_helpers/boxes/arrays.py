@@ -22,14 +22,15 @@ def checked_boxes(boxes, name="boxes", sized=True):
             f"{name} have shape {boxes.shape}; give (n, 4): x0, y0, x1, y1 of each. A single box "
             "is box[None]."
         )
-    _refuse(boxes, ~np.isfinite(boxes).all(axis=1), name, "is not finite. Has the fit diverged?")
+    if not np.isfinite(boxes).all():
+        bad = ~np.isfinite(boxes).all(axis=1)
+        _refuse(boxes, bad, name, "is not finite. Has the fit diverged?")
+    x0, y0, x1, y1 = boxes.T
     order = "comes before x0 or y0; give x0, y0, x1, y1, not a width and height"
-    _refuse(
-        boxes, (boxes[:, 2:] < boxes[:, :2]).any(axis=1), name, f"has an x1 or y1 that {order}."
-    )
+    _refuse(boxes, (x1 < x0) | (y1 < y0), name, f"has an x1 or y1 that {order}.")
     if sized:
-        empty = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
-        _refuse(boxes, empty, name, "has no size. Leave such rows out by boxes.has_size.")
+        bad = (x1 == x0) | (y1 == y0)
+        _refuse(boxes, bad, name, "has no size. Leave such rows out by boxes.has_size.")
     return boxes
 
 

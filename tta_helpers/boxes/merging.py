@@ -34,10 +34,12 @@ def nms(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, threshold: fl
         If boxes, scores, labels or the threshold are not of the form above.
     """
     boxes, scores, labels = checked(boxes, scores, labels, threshold)
-    cluster = _clustered(boxes, scores, labels, threshold, fused=False)
-    order = np.argsort(-scores, kind="stable")
-    _, first = np.unique(cluster[order], return_index=True)
-    return _in_order(*(part[order[np.sort(first)]] for part in (boxes, scores, labels)))
+    cluster, n_clusters = _clustered(boxes, scores, labels, threshold, fused=False)
+    order = np.argsort(scores[::-1], kind="stable")  # the worst first, equal ones from the end
+    best = np.zeros(n_clusters, int)
+    best[cluster[::-1][order]] = np.arange(len(boxes))[::-1][order]  # the last to come stays
+    best.sort()
+    return _in_order(boxes[best], scores[best], labels[best])
 
 
 def soft_nms(
@@ -135,14 +137,15 @@ def weighted_box_fusion(
     boxes, scores, labels = checked(boxes, scores, labels, threshold)
     views, weights = checked_views(boxes, views, n_views, weights)
     weighted = scores * weights[views]
-    cluster = _clustered(boxes, weighted, labels, threshold, fused=True)
-    _, first, member = np.unique(cluster, return_index=True, return_inverse=True)
+    cluster, n_clusters = _clustered(boxes, weighted, labels, threshold, fused=True)
+    count = np.bincount(cluster, minlength=n_clusters)
     share = np.maximum(weighted, TINY)
-    total = np.bincount(member, share)
-    fused = np.stack([np.bincount(member, share * x) / total for x in boxes.T], axis=1)
-    count = np.bincount(member)
-    found = np.bincount(member, weighted) / np.maximum(count, 1) * np.minimum(count, n_views)
-    return _in_order(fused, np.minimum(found, 1), labels[first])
+    total = np.bincount(cluster, share, n_clusters)
+    fused = [np.bincount(cluster, share * x, n_clusters) / total for x in boxes.T]
+    found = np.bincount(cluster, weighted, n_clusters) / count * np.minimum(count, n_views)
+    names = np.zeros(n_clusters, labels.dtype)
+    names[cluster] = labels
+    return _in_order(np.stack(fused, axis=1), np.minimum(found, 1), names)
 
 
 def merge_pictures(
@@ -215,10 +218,10 @@ def _groups(scores, labels, at_once) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     Each is rows (labels, most boxes of one): the numbers of its boxes, best score first, padded
     with the best; and sizes (labels,): how many of them count.
     """
-    _, code = np.unique(labels, return_inverse=True)
-    order = np.lexsort((-scores, code))
-    counts = np.bincount(code)
-    starts = np.cumsum(counts) - counts
+    order = np.lexsort((-scores, labels))
+    ours = labels[order]
+    starts = np.flatnonzero(np.append(True, ours[1:] != ours[:-1])[: len(ours)])
+    counts = np.diff(starts, append=len(ours))
     by_size = np.argsort(-counts, kind="stable")
     for block in np.split(by_size, range(at_once, len(by_size), at_once)):
         sizes = counts[block]
@@ -228,7 +231,7 @@ def _groups(scores, labels, at_once) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _clustered(boxes, scores, labels, threshold, fused):
-    """Return the number of each box's cluster, shape (n,); some numbers are left out.
+    """Return the number of each box's cluster, shape (n,), and how many clusters there are.
 
     In order of score, a box joins the cluster of its label that it overlaps most, if by more than
     the threshold, or starts one. What is overlapped is the cluster's first box, or the `fused` one.
@@ -243,7 +246,9 @@ def _clustered(boxes, scores, labels, threshold, fused):
         places += n_places + np.arange(len(sizes)) * len(rows)
         cluster[rows[inside]] = places[inside]
         n_places += rows.size
-    return cluster
+    taken = np.zeros(n_places, bool)
+    taken[cluster] = True
+    return (np.cumsum(taken) - 1)[cluster], np.count_nonzero(taken)
 
 
 def _places(boxes, share, active, threshold, fused):
