@@ -205,6 +205,15 @@ def test_a_box_joins_the_fused_box_and_not_the_first():
     assert len(b.nms(boxes, [0.5] * 3, [0] * 3, 0.35)[0]) == 2
 
 
+def test_of_equal_boxes_the_first_stays():
+    """Boxes 0 and 2 are one object, 1 and 3 another; all have one score, in two labels."""
+    boxes = [[0, 0, 4, 3], [9, 9, 12, 12], [0, 0, 4, 2.5], [9, 9, 12, 11.5]]
+    for labels in ([0, 0, 0, 0], ["b", "a", "b", "a"]):
+        kept, scores, names = b.nms(boxes, [0.5] * 4, labels, 0.5)
+        assert (kept.tolist(), scores.tolist()) == (boxes[:2], [0.5, 0.5])
+        assert names.tolist() == labels[:2]
+
+
 def test_more_boxes_than_views_do_not_raise_a_score():
     fused = b.weighted_box_fusion([[0, 0, 2, 2]] * 5, [0.8] * 5, [0] * 5, [0] * 5, 0.5, 2)
     np.testing.assert_allclose(fused[1], [0.8])
