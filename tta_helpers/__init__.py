@@ -11,7 +11,7 @@ from typing import Any
 
 __version__ = "1.0.0"
 
-_MODULES = ("loss_predictor", "metrics", "plots", "policies", "views")
+_MODULES = ("boxes", "loss_predictor", "metrics", "plots", "policies", "views")
 _FUNCTIONS = {
     "accuracy": "metrics",
     "compare": "metrics",
