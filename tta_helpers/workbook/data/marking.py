@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
-from tta_helpers.boxes import iou
 from tta_helpers.workbook.data.annotated import Annotated
 from tta_helpers.workbook.data.class_folders import PICTURE_ENDINGS
 from tta_helpers.workbook.data.decoding import Form, decode_image
@@ -104,9 +103,7 @@ def sound(
             fault = f"the class {kind!r} is none of {some(map(repr, classes))}"
         elif fault := box_fault(box, size):
             pass
-        elif (same := [its for other, its in kept if other == kind]) and (
-            iou(np.array([cut]), np.array(same)).max() >= doubled
-        ):
+        elif any(kind == other and _iou(cut, its) >= doubled for other, its in kept):
             fault = f"the box {shown(box)} is there twice"
         else:
             kept.append((kind, cut))
@@ -134,6 +131,15 @@ def box_fault(box: Box, size: tuple[int, int]) -> str:
 def at_the_frame(box: Box, size: tuple[int, int]) -> list[float]:
     """Return a box cut at the frame of a picture of this size (width, height)."""
     return [min(max(edge, 0), side) for edge, side in zip(box, size * 2, strict=True)]
+
+
+def _iou(box: Box, other: Box) -> float:
+    """Return the area that two boxes share over the area that they cover together."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    shared = max(width, 0) * max(height, 0)
+    both = sum((b[2] - b[0]) * (b[3] - b[1]) for b in (box, other))
+    return shared / (both - shared)
 
 
 def shown(box: Box) -> str:
