@@ -134,7 +134,7 @@ def at_the_frame(box: Box, size: tuple[int, int]) -> list[float]:
 
 
 def _iou(box: Box, other: Box) -> float:
-    """Return what `boxes.iou` does, of two boxes: that module starts Keras, which reading must not."""
+    """Return what `boxes.iou` does of two boxes; that module starts Keras, reading must not."""
     width = min(box[2], other[2]) - max(box[0], other[0])
     height = min(box[3], other[3]) - max(box[1], other[1])
     shared = max(width, 0) * max(height, 0)
