@@ -4,10 +4,11 @@ Every view of the family is
 
     clip(y + sum over the bases of coefficient * (base(y) - y) + offset, 0, 1)
 
-where y is the image, with its contrast stretched as `Autocontrast` does or multiplied as `Contrast`
-does where that is asked, and the bases are versions of y: smoothed, grey, despeckled, median. So
-images that are to see different views are neither grouped nor gathered: they differ in some numbers
-only.
+where y is the image, repaired as `Despeckle` or `Median` does, and with its contrast stretched as
+`Autocontrast` does or multiplied as `Contrast` does, each where that is asked; the bases are
+versions of y: smoothed and grey. So images that are to see different views are neither grouped nor
+gathered: they differ in some numbers only. A repair picks values by their order, which stretching
+keeps, so it may come first: on 8-bit values it takes less than half the time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -111,10 +112,13 @@ class PhotometricChoice(keras.layers.Layer):
             raise ValueError(f"table has {sorted(unknown)}; use {', '.join(COEFFICIENTS)}.")
 
     def call(self, images: Any, choice: Any) -> Any:
-        """Stretch, mix with the bases, add, clip."""
-        weights = self._weights(choice)
+        """Repair, stretch, mix with the bases, add, clip."""
+        weights, source = self._weights(choice), images
+        for name in _REPAIRS.keys() & weights.keys():
+            asked = weights.pop(name)[..., None] > 0
+            source = ops.where(asked, _REPAIRS[name].transform(images), source)
         contrast = (weights.pop(name, None) for name in ("stretch", "contrast"))
-        y = mixed = _stretched(images, *contrast)
+        y = mixed = _stretched(source, images, *contrast)
         offset = weights.pop("offset", None)
         for name, weight in weights.items():
             mixed = mixed + _BASES[name](y, weight, images.shape[1:])
@@ -139,13 +143,14 @@ class PhotometricChoice(keras.layers.Layer):
         return {**super().get_config(), "table": self.table}
 
 
-def _stretched(images: Any, stretch: Any, contrast: Any) -> Any:
-    """Return the images in [0, 1] as (n, h, w * c), with the contrast that is asked for.
+def _stretched(source: Any, images: Any, stretch: Any, contrast: Any) -> Any:
+    """Return a source in [0, 1] as (n, h, w * c), with the contrast that is asked for.
 
-    Stretched where `stretch` is 1, and multiplied by 1 + `contrast`; either may be None.
+    Stretched by the range of its images where `stretch` is 1, and multiplied by 1 + `contrast`;
+    either may be None.
     """
     height, width, channels = images.shape[1:]
-    rows = ops.cast(ops.reshape(images, (-1, height, width * channels)), "float32")
+    rows = ops.cast(ops.reshape(source, (-1, height, width * channels)), "float32")
     if stretch is None and contrast is None:
         return rows / 255
     low, scale = 0.0, 1 / 255
@@ -189,19 +194,5 @@ def _grey(y: Any, weight: Any, shape: Sequence[int]) -> Any:
     return weight * ops.reshape(found, (-1, height, width * channels))
 
 
-def _repaired(view: View) -> Any:
-    """Return a base that is a view of the image."""
-
-    def base(y: Any, weight: Any, shape: Sequence[int]) -> Any:
-        images = ops.reshape(y, (-1, *shape))
-        return weight * ops.reshape(view.transform(images) - images, (-1, *y.shape[1:]))
-
-    return base
-
-
-_BASES = {
-    "smoothed": _smoothed,
-    "grey": _grey,
-    "despeckled": _repaired(Despeckle()),
-    "median": _repaired(Median()),
-}
+_BASES = {"smoothed": _smoothed, "grey": _grey}
+_REPAIRS = {"despeckled": Despeckle(), "median": Median()}
