@@ -149,18 +149,14 @@ def fit_recogniser(
             "compact_predictor(..., n_kinds=...) has both."
         )
     outputs = {name: predictor.get_layer(name).output for name in ("classes", "kinds")}
-    terms = dict.fromkeys(outputs, "sparse_categorical_crossentropy")
-    fit = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    measured = {"metrics": dict.fromkeys(outputs, "accuracy")}
     return _fit(
-        predictor,
-        outputs,
-        images,
-        {"classes": labels, "kinds": kinds},
-        fit,
-        seed,
-        terms,
-        **measured,
+        *(predictor, outputs, images, {"classes": labels, "kinds": kinds}),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        loss=dict.fromkeys(outputs, "sparse_categorical_crossentropy"),
+        metrics=dict.fromkeys(outputs, "accuracy"),
     )
 
 
@@ -222,11 +218,15 @@ def fit_predictor(
     if any(layer.name == "classes" for layer in predictor.layers):
         outputs["classes"] = predictor.get_layer("classes").output
         terms["classes"], weights["classes"] = "sparse_categorical_crossentropy", class_weight
-    aims = {"scores": losses, "classes": labels}
-    fit = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    best = _BestEpoch(predictor, rank_loss, *validation)
     return _fit(
-        predictor, outputs, images, aims, fit, seed, terms, loss_weights=weights, callbacks=[best]
+        *(predictor, outputs, images, {"scores": losses, "classes": labels}),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        callbacks=[_BestEpoch(predictor, rank_loss, *validation)],
+        loss=terms,
+        loss_weights=weights,
     )
 
 
@@ -235,25 +235,27 @@ def _fit(
     outputs: Mapping[str, Any],
     images: np.ndarray,
     aims: Mapping[str, np.ndarray],
-    fit: Mapping[str, Any],
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
     seed: int,
-    terms: Mapping[str, Any],
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    **options: Any,
+    **compiled: Any,
 ) -> dict[str, list[float]]:
     """Fit some outputs of a predictor, seen through a layer that mirrors images at random."""
     keras.utils.set_random_seed(seed)
     heads = keras.Model(predictor.inputs, dict(outputs))
     given = keras.Input(predictor.input_shape[1:])
     trained = keras.Model(given, heads(keras.layers.RandomFlip("horizontal", seed=seed)(given)))
-    steps = fit["epochs"] * -(-len(images) // fit["batch_size"])
-    rate = keras.optimizers.schedules.CosineDecay(fit["learning_rate"], steps)
-    trained.compile(keras.optimizers.AdamW(rate, weight_decay=1e-4), terms, **options)
+    steps = epochs * -(-len(images) // batch_size)
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    trained.compile(keras.optimizers.AdamW(rate, weight_decay=1e-4), **compiled)
     history = trained.fit(
         images,
         {name: aims[name] for name in outputs},
-        batch_size=fit["batch_size"],
-        epochs=fit["epochs"],
+        batch_size=batch_size,
+        epochs=epochs,
         verbose=0,
         callbacks=[*callbacks, ProgressBar()],
     )

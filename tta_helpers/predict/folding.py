@@ -82,11 +82,9 @@ def _functional(model: keras.Model) -> keras.Model | None:
 class _Plan:
     """Which normalisations go where, by the names of the layers that take them."""
 
-    after: dict[str, keras.layers.Layer] = field(default_factory=dict)  # into the layer before
-    before: dict[str, keras.layers.Layer] = field(
-        default_factory=dict
-    )  # into the dense layer after
-    behind: dict[str, keras.layers.Layer] = field(default_factory=dict)  # from before a pooling
+    after: dict[str, keras.Layer] = field(default_factory=dict)  # into the layer before
+    before: dict[str, keras.Layer] = field(default_factory=dict)  # into the dense layer after
+    behind: dict[str, keras.Layer] = field(default_factory=dict)  # from before a pooling
 
     @property
     def gone(self) -> set[str]:

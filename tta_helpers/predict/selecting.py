@@ -8,7 +8,7 @@ from tta_helpers.checks.models import output_names
 from tta_helpers.interface import interface
 from tta_helpers.predict.folding import folded
 from tta_helpers.predict.forward import checked_endings
-from tta_helpers.predict.served import AverageViews, _fixed_shape
+from tta_helpers.predict.served import AverageViews, fixed_shape
 from tta_helpers.quiet import keras, ops
 from tta_helpers.views import HorizontalFlip, PhotometricChoice, View, check_views
 from tta_helpers.views.family import coefficient_table
@@ -109,7 +109,7 @@ def selecting_model(
         raise ValueError(f"outputs is {outputs!r}; a selection is averaged for one head: head=...")
     how = interface(outputs, head, value_range, preprocess, data_format, maps=False)
     checked_endings(model, how)
-    shape = how.image_shape(_fixed_shape(model, how, None))
+    shape = how.image_shape(fixed_shape(model, how, None))
     views = check_views(views, shape)
     _check_choice(views, k, margin)
     _check_predictor(predictor, shape, len(views))

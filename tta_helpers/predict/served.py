@@ -216,7 +216,7 @@ def tta_model(
     if space == "logits" and any(kind == "raw" for _, kind in how.heads):
         raise ValueError("space is 'logits', and raw outputs have none; average them as they are.")
     endings = checked_endings(model, how)
-    given = _fixed_shape(model, how, image_shape)
+    given = fixed_shape(model, how, image_shape)
     shape = how.image_shape(given)
     views = check_views(views, shape)
     weights = normalised_weights(weights, len(views))
@@ -298,7 +298,7 @@ def _check_kinds(
         checks.checked_outputs(ops.convert_to_numpy(output), kind, last)
 
 
-def _fixed_shape(
+def fixed_shape(
     model: keras.Model, how: Interface, image_shape: tuple[int, int, int] | None
 ) -> tuple[int, ...]:
     """Return the shape of the images to come, if it is known."""

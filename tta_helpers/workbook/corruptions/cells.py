@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tta_helpers.progress import progress
-from tta_helpers.workbook.corruptions.corrupting import check_eight_bit, check_seed, corrupt
-from tta_helpers.workbook.corruptions.resampling import eight_bit
+from tta_helpers.workbook.corruptions.corrupting import check_eight_bit, check_seed, in_cell
 from tta_helpers.workbook.corruptions.table import SEEN, SEVERITIES
 
 
@@ -58,11 +57,9 @@ def corrupted_cells(
     cells = rng.permutation(n_cells)[places[rng.permutation(n)]]
     copies = np.empty((n, per_image, *images.shape[1:]), np.uint8)
     for cell in progress(np.unique(cells), desc="corrupt images"):
-        name, severity = names[cell // 5], int(cell % 5 + 1)
         rows, columns = np.nonzero(cells == cell)
-        if released is not None:
-            copies[rows, columns] = released[name, severity][rows]
+        if released is None:
+            copies[rows, columns] = in_cell(images, names, cell, seed, rows)
         else:
-            clean = images[rows].astype(np.float32) / 255
-            copies[rows, columns] = eight_bit(corrupt(clean, name, severity, seed, rows))
+            copies[rows, columns] = released[names[cell // 5], int(cell % 5 + 1)][rows]
     return copies, cells

@@ -102,9 +102,16 @@ def corrupt_at_random(
     corrupted = np.array(images)
     for k in progress(np.setdiff1d(cell, [-1]), desc="corrupt images"):
         rows = np.flatnonzero(cell == k)
-        batch = images[rows].astype(np.float32) / 255
-        corrupted[rows] = eight_bit(corrupt(batch, names[k // 5], k % 5 + 1, seed, rows))
+        corrupted[rows] = in_cell(images, names, k, seed, rows)
     return corrupted, cell // 5
+
+
+def in_cell(
+    images: np.ndarray, names: Sequence[str], cell: int, seed: int, rows: np.ndarray
+) -> np.ndarray:
+    """Return some rows of 8-bit images under cell 5 k + s - 1: the k-th name at severity s."""
+    clean = images[rows].astype(np.float32) / 255
+    return eight_bit(corrupt(clean, names[cell // 5], cell % 5 + 1, seed, rows))
 
 
 def check_seed(seed: int) -> None:

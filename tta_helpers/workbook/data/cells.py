@@ -22,9 +22,8 @@ from tta_helpers.workbook.sample import SCENE_CLASSES, make_scenes
 CELLS = ("nuclei", "blood_cells", "scenes")
 BLOOD = ("RBC", "WBC", "Platelets")
 VALIDATION = 0.2  # of the nuclei's training pictures
-DOUBLED = (
-    0.8  # IoU: the blood cells have 8 pairs of one class from 0.8 on, and none from 0.6 to 0.8
-)
+# IoU: the blood cells have 8 pairs of one class from 0.8 on, and none from 0.6 to 0.8.
+DOUBLED = 0.8
 
 
 def load_cells(
