@@ -71,7 +71,7 @@ def test_compact_scores_add_what_is_expected_of_the_kind():
 
 @pytest.fixture(scope="module")
 def efficientnet():
-    return lp.new_predictor("efficientnet", (32, 32, 3), n_views=7, n_classes=10)
+    return lp.efficientnet_predictor((32, 32, 3), n_views=7)
 
 
 def test_efficientnet_joins_features_of_five_levels(efficientnet):
@@ -97,14 +97,6 @@ def test_efficientnets_taps_are_dropped_for_whole_images_in_training(efficientne
     assert len(np.unique(dropped[:4], axis=1).T) > 4  # each tap by itself
     kept = np.asarray(features(images[:5], training=False))
     assert (kept != 0).all()
-
-
-def test_new_predictors_by_name():
-    predictor = lp.new_predictor("compact", (16, 8, 3), n_views=6, n_classes=3)
-    assert (predictor.input_shape, predictor.output_shape) == ((None, 16, 8, 3), (None, 6))
-    assert predictor.get_layer("classes").output.shape == (None, 3)
-    with pytest.raises(ValueError, match="predictor is 'resnet'; use 'compact' or 'efficientnet'"):
-        lp.new_predictor("resnet", (16, 8, 3), 6, 3)
 
 
 # Rank losses

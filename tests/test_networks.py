@@ -37,6 +37,33 @@ def test_multiply_adds_and_parameters_by_hand():
     assert rows[3][1] == (16, 16, 64)
 
 
+def test_a_rate_that_falls_to_zero():
+    """Half of a cosine from 0.002, in as many steps as are told; without, Adam's own rate."""
+    rate = networks.baseline_cnn((8, 8, 3), 3, steps=40).optimizer._learning_rate
+    np.testing.assert_allclose([rate(k) for k in (0, 20, 40)], [0.002, 0.001, 0], atol=1e-9)
+    assert float(networks.baseline_cnn((8, 8, 3), 3).optimizer.learning_rate) == np.float32(0.001)
+
+
+def test_renewed_averages_are_those_of_whole_batches():
+    """By NumPy: the mean of the batches' means and variances, whatever the averages were before."""
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
+    )
+    norm = model.layers[0]
+    norm.set_weights([w + k for k, w in enumerate(norm.get_weights(), 3)])
+    before = [w.copy() for w in model.get_weights()]
+    rows = np.random.default_rng(0).normal((5, -2), (1, 3), (9, 2)).astype("float32")
+    scale, offset, mean, variance = networks.renewed(model, rows, 4).layers[0].get_weights()
+    batches = rows[:8].reshape(2, 4, 2)
+    np.testing.assert_allclose(mean, batches.mean(axis=1).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(variance, batches.var(axis=1).mean(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal([scale, offset], before[:2])
+    for was, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(was, now)
+    mean = networks.renewed(model, rows[:3], 4).layers[0].get_weights()[2]  # fewer than a batch
+    np.testing.assert_allclose(mean, rows[:3].mean(axis=0), rtol=1e-5)
+
+
 def test_fit_is_keras_fit_with_one_hot_labels():
     rng = np.random.default_rng(0)
     images, labels = rng.random((60, 8, 8, 3), dtype="float32"), np.arange(60) % 3

@@ -11,11 +11,7 @@ network on that table, first with a rank loss, then with `mixture_loss`; `polici
 `policies.guarded` turn its scores into a choice; `predict_selected` forwards the choice.
 """
 
-from tta_helpers.loss_predictor.networks import (
-    compact_predictor,
-    efficientnet_predictor,
-    new_predictor,
-)
+from tta_helpers.loss_predictor.networks import compact_predictor, efficientnet_predictor
 from tta_helpers.loss_predictor.rank_losses import (
     RankLoss,
     centred_mse,
@@ -47,7 +43,6 @@ __all__ = [
     "fit_sorter",
     "loss_table",
     "mixture_loss",
-    "new_predictor",
     "predict_scores",
     "predict_selected",
     "rank_losses",

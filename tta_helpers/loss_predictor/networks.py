@@ -74,14 +74,3 @@ def efficientnet_predictor(
     x = layers.Dropout(0.3)(layers.Concatenate()(taps))
     scores = layers.Dense(n_views, name="scores")(x)
     return keras.Model(inputs, scores, name="efficientnet_predictor")
-
-
-def new_predictor(
-    name: str, image_shape: tuple[int, int, int], n_views: int, n_classes: int, n_kinds: int = 0
-) -> keras.Model:
-    """Return an untrained loss predictor: "compact" or "efficientnet", which guesses nothing."""
-    if name == "compact":
-        return compact_predictor(image_shape, n_views, n_classes, n_kinds)
-    if name == "efficientnet":
-        return efficientnet_predictor(image_shape, n_views)
-    raise ValueError(f"predictor is {name!r}; use 'compact' or 'efficientnet'.")
