@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 from scipy import stats
+from scipy.special import softmax
 
 from tta_helpers import loss_predictor as lp
 from tta_helpers import policies, predict, views
@@ -180,10 +181,16 @@ def test_mixture_loss_is_that_of_the_weighed_average():
     np.testing.assert_allclose(sure, -np.log([0.9, 0.7]), rtol=1e-4)
 
 
+def test_relative_loss_compares_softmaxes(losses):
+    scores = np.random.default_rng(1).normal(size=losses.shape).astype("float32")
+    expected = ((softmax(losses, axis=1) - softmax(scores, axis=1)) ** 2).mean(axis=1)
+    np.testing.assert_allclose(lp.relative_loss(losses, scores), expected, rtol=1e-4)
+
+
 def test_rank_losses_by_name():
     exact = exact_sorter(12)
     named = lp.rank_losses(exact)
-    assert set(named) == {"spearman", "sodeep", "mse", "combined"}
+    assert set(named) == {"spearman", "sodeep", "mse", "combined", "relative"}
     assert (named["spearman"], named["mse"]) == (lp.spearman_loss, lp.centred_mse)
     assert named["combined"] is lp.combined_loss
     scores = widely_spaced(np.random.default_rng(1).random((2, 12)))
@@ -393,7 +400,7 @@ def small_predictor():
     return keras.Model(inputs, layers.Dense(3)(layers.Dense(16, "swish")(x)))
 
 
-@pytest.mark.parametrize("name", ["spearman", "mse", "sodeep"])
+@pytest.mark.parametrize("name", ["spearman", "mse", "sodeep", "relative"])
 def test_a_predictor_learns_which_view_suits(name, sorter):
     frozen = [w.copy() for w in sorter.get_weights()]
     predictor, (images, losses, _) = small_predictor(), toy(200, 2)

@@ -43,6 +43,14 @@ def centred_mse(losses: Any, scores: Any) -> Any:
     return ops.mean((centred(losses) - centred(scores)) ** 2, axis=1)
 
 
+def relative_loss(losses: Any, scores: Any) -> Any:
+    """Return the mean squared error of the scores' softmax against that of the losses, an image.
+
+    The "relative losses" of Kim, Kim and Kim 2020, section 3.4, without a surrogate for ranks.
+    """
+    return ops.mean((ops.softmax(losses, axis=1) - ops.softmax(scores, axis=1)) ** 2, axis=1)
+
+
 def combined_loss(losses: Any, scores: Any) -> Any:
     """Return `spearman_loss` plus a tenth of `centred_mse`, an image."""
     return spearman_loss(losses, scores) + 0.1 * centred_mse(losses, scores)

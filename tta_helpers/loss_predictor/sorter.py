@@ -9,6 +9,7 @@ from tta_helpers.loss_predictor.rank_losses import (
     centred,
     centred_mse,
     combined_loss,
+    relative_loss,
     spearman_loss,
     true_ranks,
 )
@@ -103,5 +104,6 @@ def rank_losses(sorter: keras.Model) -> dict[str, RankLoss]:
         "spearman": spearman_loss,
         "sodeep": sodeep_loss(sorter),
         "mse": centred_mse,
+        "relative": relative_loss,
         "combined": combined_loss,
     }

@@ -1,0 +1,182 @@
+"""The loss predictor, arm by arm: which views, which network, which losses, learned from what.
+
+    python -m benchmarks.arms runs/lesson mirrored notebooks/records/04_arms.csv
+
+needs a run of notebook 01. Every arm learns from corrupted training photographs and is judged on
+the validation photographs, each in one cell of the seen corruptions; held-out corruptions and test
+photographs stay closed. An arm's line is written when the arm is done, and a file that has some is
+gone on with.
+"""
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tta_helpers import loss_predictor as lp
+from tta_helpers import metrics, plots, policies, views
+from tta_helpers.predict import predict_views
+from tta_helpers.workbook import networks, runs
+from tta_helpers.workbook.corruptions import GROUPS, SEEN, corrupted_cells
+from tta_helpers.workbook.data import load_dataset, train_validation_split
+from tta_helpers.workbook.place import write_whole
+
+KEY = ("views", "network", "losses", "learned from")
+VIEWS = {"workbook": views.REPAIRS, "paper": views.TWELVE}
+ARMS = (  # views, network, losses in turn, corruptions to learn from
+    ("workbook", "compact", ("recognise", "combined", "mixture"), "all"),
+    ("paper", "compact", ("recognise", "combined", "mixture"), "all"),
+    ("workbook", "compact", ("combined",), "all"),
+    ("workbook", "compact", ("relative",), "all"),
+    ("workbook", "compact", ("sodeep",), "all"),
+    ("workbook", "compact", ("recognise", "combined", "mixture"), "blur"),
+    ("workbook", "efficientnet", ("combined", "mixture"), "all"),
+    ("paper", "efficientnet", ("sodeep",), "all"),
+)
+STEPS = {"recognise": (12, 4e-3), "mixture": (4, 1e-3)}  # epochs and rate; a rank loss's below
+RANK, LATER_RANK = (8, 4e-3), (8, 2e-3)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Corrupted images to recognise and in the loss table, and steps of SoDeep's sorter."""
+
+    recognised: int = 80_000
+    table: int = 24_000
+    sorter_steps: int = 5000
+
+
+class Bench:
+    """A target, the photographs that predictors learn from, and those that judge them."""
+
+    def __init__(self, run_dir: str, target: str, sizes: Sizes):
+        given = runs.read_record(run_dir, "01_baseline_cnn")["parameters"]
+        data = load_dataset(given["dataset"], image_size=given["image_size"] or None)
+        data = data.take(given["n_train"], given["n_test"], seed=given["seed"])
+        runs.require(run_dir, "01_baseline_cnn", data)
+        self.sizes, self.folder = sizes, runs.run_folder(run_dir)
+        self.target = networks.load_model(self.folder / f"{target}.keras")
+        self.about = f"{target} network; {data.label}"
+        self.images, self.labels = data.train_images, data.train_labels
+        train, self.valid = train_validation_split(
+            self.labels, given["validation_fraction"], given["seed"]
+        )
+        self.teach, self.check = (
+            train[part] for part in train_validation_split(self.labels[train], 0.2, 0)
+        )
+        copies, cells = corrupted_cells(self.images[self.valid], SEEN, 1, 0)
+        self.noisy, self.corruption = copies[:, 0], np.array(SEEN)[cells[:, 0] // 5]
+
+    def drawn(self, rows: np.ndarray, n: int, names: tuple[str, ...], stream: int) -> tuple:
+        """Return n training photographs, two of three corrupted, their labels and kinds."""
+        rng = np.random.default_rng(stream)
+        rows = np.resize(rng.permutation(rows), n)
+        copies, cells = corrupted_cells(self.images[rows], names, 1, stream)
+        spared = rng.random(n) < 1 / 3
+        images = np.where(spared[:, None, None, None], self.images[rows], copies[:, 0])
+        return images, self.labels[rows], np.where(spared, 5 * len(names), cells[:, 0])
+
+    def table(self, candidates: tuple, names: tuple[str, ...]) -> list[tuple]:
+        """Return images, losses and labels to learn from, and to find the best epoch with."""
+        parts = []
+        for rows, share, stream in ((self.teach, 4, 1), (self.check, 1, 2)):
+            images, labels, _ = self.drawn(rows, share * self.sizes.table // 5, names, stream)
+            losses = lp.loss_table(self.target, images, labels, candidates, self.folder)
+            parts.append((images, losses, labels))
+        return parts
+
+    def trained(self, candidates: tuple, network: str, losses: tuple, names: tuple) -> keras.Model:
+        """Return a predictor that has learned from each of the losses in turn."""
+        keras.utils.set_random_seed(0)
+        shape, n_classes = self.noisy.shape[1:], self.target.output_shape[-1]
+        if network == "compact":
+            predictor = lp.compact_predictor(shape, len(candidates), n_classes, 5 * len(names) + 1)
+            batch, slower = 512, 1
+        else:
+            predictor, batch, slower = lp.efficientnet_predictor(shape, len(candidates)), 128, 4
+        teach, check = self.table(candidates, names)
+        for k, name in enumerate(losses):
+            epochs, rate = STEPS.get(name, LATER_RANK if k else RANK)
+            how = {"epochs": epochs, "learning_rate": rate / slower, "batch_size": batch}
+            if name == "recognise":
+                many = self.drawn(self.teach, self.sizes.recognised, names, 3)
+                lp.fit_recogniser(predictor, *many, **how)
+            else:
+                loss = self.loss(name, len(candidates))
+                lp.fit_predictor(predictor, loss, teach, check[:2], **how)
+        return predictor
+
+    def loss(self, name: str, n_views: int) -> Callable:
+        """Return a loss of the scores by name."""
+        if name == "mixture":
+            return lp.mixture_loss
+        sorter = lp.rank_sorter(n_views)
+        if name == "sodeep":
+            lp.fit_sorter(sorter, self.sizes.sorter_steps)
+        return lp.rank_losses(sorter)[name]
+
+    def judged(self, arm: tuple) -> dict[str, str]:
+        """Train an arm and return its line of the table: one view an image, without a guard."""
+        of_views, network, losses, learned = arm
+        candidates, names = VIEWS[of_views], SEEN if learned == "all" else tuple(GROUPS[learned])
+        start = time.process_time()
+        predictor = self.trained(candidates, network, losses, names)
+        spent = time.process_time() - start
+        labels = self.labels[self.valid]
+        noisy, rho = self.answers(predictor, candidates, self.noisy)
+        clean, _ = self.answers(predictor, candidates, self.images[self.valid])
+        its_own = np.isin(self.corruption, names)
+        change = metrics.compare(labels, *noisy)
+        return {
+            **dict(zip(KEY, named(arm), strict=True)),
+            "gain": plots.points(change),
+            "gain on what it learned from": plots.points(
+                metrics.compare(labels[its_own], *(probs[its_own] for probs in noisy))
+            ),
+            "gain, clean": plots.points(metrics.compare(labels, *clean)),
+            "error reduction in %": f"{100 * change.gain / (1 - change.before):.1f}",
+            "rank correlation": f"{rho:.3f}",
+            "processor seconds": f"{spent:.0f}",
+            "n": str(len(labels)),
+            "target": self.about,
+        }
+
+    def answers(self, predictor: keras.Model, candidates: tuple, images: np.ndarray) -> tuple:
+        """Return the target's answers to the images and to the views chosen; rank correlation."""
+        scores = lp.predict_scores(predictor, images)
+        probs = predict_views(self.target, images, candidates)
+        losses = policies.cross_entropy(self.labels[self.valid], probs)
+        chosen = policies.chosen(probs, policies.lowest(scores))
+        return (probs[0], chosen), metrics.rank_correlation(scores, losses).mean()
+
+
+def named(arm: tuple) -> tuple[str, ...]:
+    """Return an arm as the file names it."""
+    of_views, network, losses, learned = arm
+    return of_views, network, " then ".join(losses), learned
+
+
+def main(run_dir: str, target: str, path: str, sizes: Sizes = Sizes(), arms: tuple = ARMS) -> None:
+    """Judge the arms that the file does not have, and add a line for each."""
+    file, bench = Path(path), Bench(run_dir, target, sizes)
+    lines = list(csv.DictReader(file.open(encoding="utf-8", newline=""))) if file.is_file() else []
+    done = [tuple(line[key] for key in KEY) for line in lines]
+    for arm in arms:
+        if named(arm) not in done:
+            lines.append(bench.judged(arm))
+            text = io.StringIO()
+            table = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+            table.writeheader()
+            table.writerows(lines)
+            write_whole(file, text.getvalue())
+            print(lines[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])

@@ -1,0 +1,82 @@
+"""The arms of the loss predictor: what is judged, by hand; that a file is gone on with."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from benchmarks import arms
+from tta_helpers import views
+from tta_helpers.workbook import networks
+from tta_helpers.workbook.corruptions import SEEN, corrupted_cells
+from tta_helpers.workbook.data import load_dataset, train_validation_split
+
+GIVEN = {"dataset": "sample", "image_size": 0, "n_train": 800, "n_test": 100, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_dataset("sample").take(800, 100, seed=1)
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    """A run folder with the record of notebook 01 and a network that has learned a little."""
+    folder = tmp_path_factory.mktemp("run")
+    record = {"dataset": {"fingerprint": data.fingerprint}, "seconds": 1, "headline": {}}
+    record["parameters"] = {**GIVEN, "validation_fraction": 0.25}
+    (folder / "01_baseline_cnn.json").write_text(json.dumps(record), encoding="utf-8")
+    keras.utils.set_random_seed(0)
+    model = networks.baseline_cnn(data.train_images.shape[1:], len(data.class_names))
+    networks.fit(model, data.train_images / np.float32(255), data.train_labels, epochs=2)
+    model.save(folder / "mirrored.keras")
+    return folder
+
+
+def always(view, n_views):
+    """A predictor that gives one view the lowest score, whatever the image."""
+    inputs = keras.Input((32, 32, 3))
+    scores = keras.layers.Dense(n_views, kernel_initializer="zeros")(
+        keras.layers.GlobalAveragePooling2D()(inputs)
+    )
+    model = keras.Model(inputs, scores)
+    model.layers[-1].set_weights([np.zeros((3, n_views)), np.arange(n_views) != view])
+    return model
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_arm_is_judged_on_validation_photographs(run, data, monkeypatch, place):
+    """The line's gains are differences of accuracies counted without the package's predictions."""
+    bench = arms.Bench(str(run), "mirrored", arms.Sizes(60, 50, 2))
+    monkeypatch.setattr(bench, "trained", lambda *_: always(place, len(views.REPAIRS)))
+    line = bench.judged(arms.ARMS[0])
+    _, valid = train_validation_split(data.train_labels, 0.25, 1)
+    labels, clean = data.train_labels[valid], data.train_images[valid]
+    noisy = corrupted_cells(clean, SEEN, 1, 0)[0][:, 0]
+
+    def accuracy(images, view):
+        probs = bench.target.predict(np.asarray(view(images / np.float32(255))), verbose=0)
+        return 100 * np.mean(probs.argmax(axis=1) == labels)
+
+    for name, images in (("gain", noisy), ("gain, clean", clean)):
+        change = accuracy(images, views.REPAIRS[place]) - accuracy(images, views.Identity())
+        assert float(line[name].split()[0]) == pytest.approx(change, abs=0.0051)
+    assert line["n"] == str(len(valid)) == "200"
+    assert line["gain on what it learned from"] == line["gain"]
+
+
+def test_arms_are_added_to_a_file_and_not_trained_twice(run, tmp_path, monkeypatch):
+    path, sizes = tmp_path / "arms.csv", arms.Sizes(60, 50, 2)
+    some = (arms.ARMS[5], arms.ARMS[4])  # learned from blur alone; SoDeep
+    arms.main(str(run), "mirrored", str(path), sizes, some[:1])
+    first = path.read_text(encoding="utf-8")
+    arms.main(str(run), "mirrored", str(path), sizes, some)
+    assert path.read_text(encoding="utf-8").startswith(first)
+    monkeypatch.setattr(arms.Bench, "judged", lambda *_: pytest.fail("trained again"))
+    arms.main(str(run), "mirrored", str(path), sizes, some)
+    lines = list(csv.DictReader(path.open(encoding="utf-8")))
+    assert [line["learned from"] for line in lines] == ["blur", "all"]
+    assert [line["losses"] for line in lines] == ["recognise then combined then mixture", "sodeep"]
+    assert lines[0]["gain"] != lines[0]["gain on what it learned from"]
