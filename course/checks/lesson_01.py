@@ -170,7 +170,7 @@ def paired_error(answer, rng):
     """Check mean and standard error of a change on the same images."""
     n = int(rng.integers(300, 900))
     before = rng.random(n) < 0.65
-    after = np.where(rng.random(n) < 0.25, rng.random(n) < 0.75, before)
+    after = np.where(rng.random(n) < 0.3, rng.random(n) < 0.95, before)
     mean, error = array(call(answer, before, after), (2,), "two numbers, (mean, error)")
     difference = 100.0 * (after.astype(int) - before)
     right = difference.mean(), difference.std(ddof=1) / np.sqrt(n)

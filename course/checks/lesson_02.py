@@ -8,7 +8,6 @@ from course.checks.judging import (
     Hint,
     array,
     call,
-    draw_probs,
     draw_views,
     exercise,
     judge,
@@ -137,9 +136,8 @@ def same_view(answer, rng):
 @exercise
 def expected_accuracy(answer, rng):
     """Check the expected accuracy of k random flips."""
-    n, k = int(rng.integers(150, 250)), int(rng.integers(3, 7))
-    labels = rng.integers(0, 4, n)
-    original, mirror = draw_probs(rng, 2, n, 4)
+    n, k = int(rng.integers(500, 700)), int(rng.integers(3, 7))
+    labels, (original, mirror) = draw_views(rng, n, 4, (2.5, 1))
     shares = np.arange(k + 1) / k
     accuracy = np.array(
         [np.mean((s * original + (1 - s) * mirror).argmax(axis=1) == labels) for s in shares]
