@@ -3,21 +3,21 @@
 import sys
 from pathlib import Path
 
-from course.copies import notebooks
+from course import copies, guiding, quizzing
 from course.sources import SourceError
 from tta_helpers.workbook.place import write_whole
 
 
 def built() -> dict[Path, str]:
     """Return the text of every file that is built, by its path."""
-    return notebooks()
+    return {**copies.notebooks(), **quizzing.pages(), **guiding.pages()}
 
 
 def main() -> int:
     """Write the files that have changed; return the exit status."""
     try:
         files = built()
-    except SourceError as error:
+    except (SourceError, quizzing.QuizError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for path, text in files.items():

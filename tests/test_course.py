@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import matplotlib
 import nbformat
 import numpy as np
 import pytest
@@ -12,41 +11,16 @@ from nbclient import NotebookClient
 
 from course import build, copies, prepared, sources
 from course.checks import CHECKS, RIGHT, UNANSWERED, check, judging, verdict
+from course.proving import answer_in
 from tta_helpers.workbook import place
 
 FOLDER = place.ROOT / "course" / "exercises"
 LESSONS = list(sources.lessons())
 EXERCISES = {e.name: (lesson, e) for lesson in LESSONS for e in sources.exercises(lesson)}
-SEEDS = range(6)
+SEEDS, BUILT = range(6), build.built()
 
 
-@pytest.fixture(scope="module")
-def given():
-    """What the cells of each lesson that hold no answer leave behind, by lesson."""
-    path, folder = list(sys.path), os.getcwd()
-    matplotlib.use("Agg")
-    os.chdir(FOLDER)
-    try:
-        found = {}
-        for lesson in LESSONS:
-            found[lesson] = {}
-            for cell in sources.read_cells(sources.lessons()[lesson]):
-                if cell.kind == "code" and cell.role == "given":
-                    exec(cell.text, found[lesson])
-        yield found
-    finally:
-        os.chdir(folder)
-        sys.path[:] = path
-
-
-def answer_in(text, name, namespace):
-    """Return what a cell gives as the answer to an exercise."""
-    names = namespace | {"check": lambda *_: None}
-    exec(text, names)
-    return names[name]
-
-
-def faults_of(exercise, namespace):
+def faults_of(exercise, lesson):
     """Return what a check gets wrong, one line a fault: the proofs of the whole course."""
     texts = {
         "right": [sources.solution_of(exercise.answer), *exercise.also_right],
@@ -56,7 +30,7 @@ def faults_of(exercise, namespace):
     found = []
     for kind, some in texts.items():
         for text in some:
-            answer = answer_in(text, exercise.name, namespace)
+            answer = answer_in(text, exercise.name, lesson)
             for seed in SEEDS:
                 said = verdict(exercise.name, answer, seed)
                 if kind == "wrong":
@@ -72,9 +46,9 @@ def faults_of(exercise, namespace):
 
 
 @pytest.mark.parametrize("name", EXERCISES)
-def test_a_check_takes_every_right_answer_and_refuses_every_wrong_one_with_its_hint(name, given):
+def test_a_check_takes_every_right_answer_and_refuses_every_wrong_one_with_its_hint(name):
     lesson, exercise = EXERCISES[name]
-    assert faults_of(exercise, given[lesson]) == []
+    assert faults_of(exercise, lesson) == []
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -107,18 +81,18 @@ def test_the_learners_copy_holds_no_answer(lesson):
         assert sources.FIRST not in hole and hole.count("# your answer") >= 1
 
 
-@pytest.mark.parametrize("path", build.built(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", BUILT, ids=lambda path: path.name)
 def test_what_is_built_is_committed(path):
-    assert path.read_text(encoding="utf-8") == build.built()[path], "run `make course`"
+    assert path.read_text(encoding="utf-8") == BUILT[path], "run `make course`"
 
 
-def test_a_check_that_was_weakened_is_noticed(given, monkeypatch):
+def test_a_check_that_was_weakened_is_noticed(monkeypatch):
     lesson, exercise = EXERCISES["same_view"]
     monkeypatch.setitem(CHECKS, "same_view", lambda answer, rng: judging.number(answer(3)) and None)
-    found = faults_of(exercise, given[lesson])
+    found = faults_of(exercise, lesson)
     assert len(found) == len(SEEDS) * len(exercise.wrong) and all("wrong" in line for line in found)
     monkeypatch.setitem(CHECKS, "same_view", lambda answer, rng: 1 / 0)
-    assert sum("right" in line for line in faults_of(exercise, given[lesson])) >= 2 * len(SEEDS)
+    assert sum("right" in line for line in faults_of(exercise, lesson)) >= 2 * len(SEEDS)
 
 
 # ---------------------------------------------------------------- checks, whatever they are given

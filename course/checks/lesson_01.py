@@ -108,8 +108,8 @@ def network_work(answer, rng):
 @exercise
 def lean(answer, rng):
     """Check how many times as often the favourite class is named as the least favourite."""
-    n, k = int(rng.integers(60, 90)), 6
-    probs = draw_probs(rng, n, k) * np.array([3, 1, 1, 1, 1, 0.4])
+    n, k = int(rng.integers(150, 200)), 6
+    probs = draw_probs(rng, n, k) * np.array([3, 1, 1, 1, 1, 0.8])
     probs /= probs.sum(axis=1, keepdims=True)
     _judge_lean(answer, probs)
     probs[:, 4] = 0  # a class that is never named

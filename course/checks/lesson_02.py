@@ -169,7 +169,7 @@ def mcnemar(answer, rng):
     n = 400
     before = rng.random(n) < 0.6
     change = rng.random(n)
-    after = np.where(change < 0.12, True, np.where(change > 0.93, False, before))
+    after = np.where(change < 0.2, True, np.where(change > 0.95, False, before))
     fixed, broken = int(np.sum(after & ~before)), int(np.sum(before & ~after))
     found = number(call(answer, before, after))
     if not 0 <= found <= 1:

@@ -142,13 +142,6 @@ def random_tta(predict, draw, images, n):
     return np.eye(answers.shape[2])[answers.argmax(axis=2)].mean(axis=0)
 
 
-# %% tags=["wrong"]
-# the original is no random copy
-def random_tta(predict, draw, images, n):
-    answers = [predict(images), *(predict(draw(images)) for _ in range(n))]
-    return np.mean(answers, axis=0)
-
-
 # %% tags=["also-right"]
 def random_tta(predict, draw, images, n):
     total = 0

@@ -104,18 +104,6 @@ def close_ones(right):
     }
 
 
-# %% tags=["wrong"]
-# the best itself is missing
-def close_ones(right):
-    best = max(right, key=lambda name: right[name].mean())
-    found = set()
-    for name in right:
-        d = right[best].astype(int) - right[name]
-        if d.mean() < d.std(ddof=1) / np.sqrt(len(d)):
-            found.add(name)
-    return found
-
-
 # %% tags=["also-right"]
 def close_ones(right):
     names = sorted(right, key=lambda name: right[name].sum())
@@ -266,13 +254,6 @@ def by_copies(labels, series):
     return [np.mean(alone[:k]) for k in range(1, len(series) + 1)]
 
 
-# %% tags=["wrong"]
-# one copy too few
-def by_copies(labels, series):
-    averages = [series[: max(k, 1)].mean(axis=0) for k in range(len(series))]
-    return [np.mean(average.argmax(axis=1) == labels) for average in averages]
-
-
 # %% tags=["also-right"]
 def by_copies(labels, series):
     return (series.cumsum(axis=0).argmax(axis=2) == labels).mean(axis=1)
@@ -355,12 +336,6 @@ def in_folder_order(probs, network_names, folder_names):
 # the columns stand as they did
 def in_folder_order(probs, network_names, folder_names):
     return probs
-
-
-# %% tags=["wrong"]
-# by the alphabet
-def in_folder_order(probs, network_names, folder_names):
-    return probs[:, np.argsort(network_names)]
 
 
 # %% tags=["also-right"]
