@@ -1,5 +1,6 @@
 """The course module: every check is proven on right and wrong answers; copies are as built."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from course import build, copies, prepared, sources
+from course import build, copies, predicting, prepared, sources
 from course.checks import CHECKS, RIGHT, UNANSWERED, check, judging, verdict
 from course.proving import answer_in
 from tta_helpers.workbook import place
@@ -268,3 +269,31 @@ def test_the_prepared_networks_know_more_than_chance():
     spoiled = (sample.noisy[0].argmax(axis=1) == sample.labels).mean()
     assert right > 0.5 and mirrored > spoiled > 0.2
     assert np.mean(sample.settled[0].argmax(1) != sample.settled[1].argmax(1)) > 0.02
+
+
+def test_what_is_no_run_on_the_sample_is_refused(tmp_path):
+    with pytest.raises(place.RunError, match="make run DATASET=sample NAME="):
+        predicting.parameters_of(tmp_path)
+    record = {"data": {"name": "cifar10"}, "parameters": {"seed": 3}}
+    for name in ("01_baseline_cnn", "04_learned_loss_predictor"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    with pytest.raises(place.RunError, match="cifar10; it must be the sample"):
+        predicting.parameters_of(tmp_path)
+    record["data"]["name"] = "sample"
+    (tmp_path / "04_learned_loss_predictor.json").write_text(json.dumps(record))
+    assert predicting.parameters_of(tmp_path) == {"seed": 3}
+
+
+def test_predictions_are_written_small_and_come_back(tmp_path):
+    probs = np.random.default_rng(0).dirichlet(np.ones(4), 50)
+    arrays = {"probs": probs, "labels": np.arange(50, dtype=np.uint8), "about": np.array("x")}
+    predicting.write(arrays, tmp_path / "p.npz")
+    with np.load(tmp_path / "p.npz") as saved:
+        assert saved["probs"].dtype == np.float16
+        np.testing.assert_allclose(saved["probs"], probs, rtol=1e-3, atol=1e-6)
+        assert np.array_equal(saved["labels"], arrays["labels"]) and saved["about"] == "x"
+
+
+def test_rows_are_taken_evenly():
+    assert predicting.evenly(5, 3).tolist() == [0, 2, 4]
+    assert predicting.evenly(3, 10).tolist() == [0, 1, 2]
