@@ -118,6 +118,7 @@ shards: $(READY)
 
 publish: $(READY)
 	@$(RUNS) publish --name "$(NAME)"
+	@$(BIN)/python -m course.build
 
 course: $(READY)
 	@$(BIN)/python -m course.build

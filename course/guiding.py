@@ -29,6 +29,12 @@ def objectives(lesson: str) -> dict[str, str]:
     }
 
 
+def before(lesson: str) -> str:
+    """Return what a lesson says, under its title, of its minutes and of what it takes."""
+    first = nbformat.read(notebooks() / f"{lesson}.ipynb", as_version=4).cells[0].source
+    return quizzing.without_links(first.split("\n\n")[1])
+
+
 def gaps(lesson: str) -> list[str]:
     """Return the objectives that no exercise or question of the quiz serves, and unknown ones."""
     wanted, found = set(objectives(lesson)), []
@@ -75,6 +81,8 @@ def page(lesson: str) -> str:
             f"[The lesson](../../notebooks/{lesson}.ipynb), "
             f"[exercises]({copies}exercises.ipynb), [solutions]({copies}solutions.ipynb), "
             f"[quiz](../quizzes/{number}_quiz.md)",
+            "",
+            before(lesson),
             "",
             "## What they can do afterwards",
             "",
