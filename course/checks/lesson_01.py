@@ -11,6 +11,7 @@ from course.checks.judging import (
     exercise,
     judge,
     number,
+    same,
 )
 
 
@@ -146,9 +147,12 @@ def standard_error(answer, rng):
     n = int(rng.integers(300, 900))
     right = rng.random(n) < rng.uniform(0.6, 0.85)
     found, p = number(call(answer, right)), right.mean()
+    expected = np.sqrt(p * (1 - p) / n)
+    if same(found, right.std(ddof=1) / np.sqrt(n)):
+        found = expected  # dividing by n - 1 is as good
     judge(
         found,
-        np.sqrt(p * (1 - p) / n),
+        expected,
         {
             "that is the variance: take its root.": p * (1 - p) / n,
             "that is how far single answers spread, not how far their mean does.": right.std(),

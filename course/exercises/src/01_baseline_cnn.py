@@ -11,6 +11,7 @@ sys.path.insert(0, "../..")  # the workbook's folder, in which course/ lies
 import numpy as np
 from course import prepared
 from course.checks import check
+from scipy import stats
 
 sample = prepared.load()
 print(sample.about, "|", len(sample.labels), "validation images")
@@ -279,6 +280,11 @@ def standard_error(right):
 # %% tags=["also-right"]
 def standard_error(right):
     return float(np.std(right.astype(float)) * len(right) ** -0.5)
+
+
+# %% tags=["also-right"]
+def standard_error(right):
+    return stats.sem(right)
 
 
 # %% [markdown] exercise="paired_error" objective="say" step="write" minutes=10
