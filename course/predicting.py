@@ -40,9 +40,9 @@ def parameters_of(folder: Path) -> dict:
             f"{folder} holds no run: `make run DATASET=sample NAME={folder.name}` first."
         )
     record = json.loads(records[-1].read_text(encoding="utf-8"))
-    if record["data"]["name"] != "sample":
+    if record["dataset"]["name"] != "sample":
         raise RunError(
-            f"{folder} holds a run on {record['data']['name']}; the exercises are drawn."
+            f"{folder} holds a run on {record['dataset']['name']}; it must be the sample."
         )
     return record["parameters"]
 

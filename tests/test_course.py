@@ -274,12 +274,12 @@ def test_the_prepared_networks_know_more_than_chance():
 def test_what_is_no_run_on_the_sample_is_refused(tmp_path):
     with pytest.raises(place.RunError, match="make run DATASET=sample NAME="):
         predicting.parameters_of(tmp_path)
-    record = {"data": {"name": "cifar10"}, "parameters": {"seed": 3}}
+    record = {"dataset": {"name": "cifar10"}, "parameters": {"seed": 3}}
     for name in ("01_baseline_cnn", "04_learned_loss_predictor"):
         (tmp_path / f"{name}.json").write_text(json.dumps(record))
     with pytest.raises(place.RunError, match="cifar10; it must be the sample"):
         predicting.parameters_of(tmp_path)
-    record["data"]["name"] = "sample"
+    record["dataset"]["name"] = "sample"
     (tmp_path / "04_learned_loss_predictor.json").write_text(json.dumps(record))
     assert predicting.parameters_of(tmp_path) == {"seed": 3}
 
