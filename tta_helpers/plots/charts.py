@@ -131,7 +131,7 @@ def lines(
     drawn = []
     for k, rows in enumerate(curves.values()):
         rows = np.atleast_2d(np.asarray(rows, dtype=float))
-        drawn += axis.plot(x, rows[0], color=f"C{k}")
+        drawn += axis.plot(x, rows[0], "o-" if len(x) == 1 else "-", color=f"C{k}")
         if len(rows) == 3:
             axis.fill_between(x, rows[1], rows[2], color=f"C{k}", alpha=0.2, linewidth=0)
     for values in (dots or {}).values():
@@ -185,9 +185,9 @@ def matrix(
         values = np.full((max(len(rows), 1), max(len(columns), 1)), np.nan)
     written = len(rows) <= 40 and len(columns) <= 20
     cell = (0.62, 0.38) if written else (min(0.62, 9 / len(columns)), min(0.38, 8 / len(rows)))
-    rows = [short_name(name, 44) for name in rows]
-    room = 1.9 + 0.07 * max(0, max(map(len, rows), default=0) - 24)
-    size = (max(room + cell[0] * values.shape[1], 3.8), 1.3 + cell[1] * values.shape[0])
+    rows = [short_name(name, 48) for name in rows]
+    room = 1.9 + 0.08 * max(0, max(map(len, rows), default=0) - 24)
+    size = (room + max(cell[0] * values.shape[1], 1.9), 1.3 + cell[1] * values.shape[0])
     figure, axis = plt.subplots(figsize=size)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
