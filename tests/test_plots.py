@@ -469,7 +469,7 @@ def test_long_names_are_cut():
     name = "supercalifragilistic" * 5
     figure = plots.matrix(np.eye(2), [name, "b"], ["c", name])
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert shown == [name[:23] + "…", "b"]
+    assert shown == [name[:47] + "…", "b"]
     figure = plots.gains({name: (0, -1, 1)})
     assert figure.axes[0].get_yticklabels()[0].get_text() == name[:47] + "…"
     figure = plots.image_grid(np.zeros((1, 4, 4, 3)), [f"{name}\nb"], columns=1)
