@@ -138,7 +138,7 @@ def selector_price(share, k, selector):
     return (1 - share) * sure + share * unsure
 
 
-# %% [markdown] exercise="out_of_fold" objective="learn" step="write" minutes=12
+# %% [markdown] exercise="out_of_fold" objective="choose" step="write" minutes=12
 # ## 4. Judged on images that it has not learned from
 #
 # The policy "the best single view" learns from validation images which view that is. Write a function that judges it fairly: cut the images into those at even places (0, 2, 4 …) and those at odd places; choose the most accurate view on one half and count its right answers on the *other*; do the same the other way round; return the share of right answers over all images.
@@ -297,7 +297,7 @@ def scaled_mean(probs, temperature):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-# %% [markdown] exercise="gain_by_class" objective="compare" step="write" minutes=8
+# %% [markdown] exercise="gain_by_class" objective="name" step="write" minutes=8
 # ## 7. Who pays?
 #
 # `before` and `after` are probabilities (images, classes) of the same images. Write a function that returns the gain of each class in points, one number a class: how much more often the images *of that class* are answered rightly after than before. Every class occurs among the labels.
