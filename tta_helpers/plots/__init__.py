@@ -7,6 +7,7 @@ Names of classes and policies are anybody's. `table` and `noted`, through which 
 show them as they are: no mathematics, no markup, no missing signs.
 """
 
+from tta_helpers.plots.boxed import boxed
 from tta_helpers.plots.charts import (
     bars,
     class_counts,
@@ -30,6 +31,7 @@ __all__ = [
     "answer",
     "bars",
     "both_views",
+    "boxed",
     "class_counts",
     "compared",
     "dumbbells",

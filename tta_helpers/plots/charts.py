@@ -218,6 +218,7 @@ def gains(
     changes: Mapping[str, PairedComparison | tuple[float, float, float]],
     note: str = "",
     title: str = "",
+    x_name: str = "gain in accuracy (percentage points), 95 % interval",
 ) -> Figure:
     """Draw each gain in percentage points with its 95 % interval, first on top.
 
@@ -238,7 +239,7 @@ def gains(
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(max(len(names), 1) - 0.4, -0.6)
-    axis.set_xlabel("gain in accuracy (percentage points), 95 % interval")
+    axis.set_xlabel(x_name)
     axis.set_title(title, loc="left")
     return noted(figure, note)
 
