@@ -9,8 +9,8 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from tta_helpers import loss_predictor
-from tta_helpers.workbook import networks, place
+from tta_helpers import boxes, loss_predictor, views
+from tta_helpers.workbook import detector, networks, place
 
 
 def defined(notebook, text, **names):
@@ -174,3 +174,26 @@ def test_a_search_keeps_one_view_where_none_is_within_its_budget():
     valid = SimpleNamespace(labels=np.zeros(4, int), probs=np.zeros((5, 4, 2)))
     searched = found["searched"](valid)
     assert all(searched[f"cost-aware search, {n} passes"] == [3] for n in (2, 3, 6))
+
+
+def test_a_true_box_is_taken_once_by_the_best_box_of_its_class():
+    taken = defined("06", "def taken", np=np, boxes=boxes)["taken"]
+    true = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], float)
+    some = np.array([[1, 0, 11, 10], [0, 0, 10, 10], [20, 0, 30, 10], [40, 6, 50, 16]], float)
+    answer, truth = (some, None, np.array([0, 0, 1, 0])), (true, np.array([0, 0, 0]))
+    assert taken(answer, truth).tolist() == [0, -1, -1, -1]  # twice, another class, IoU 0.25
+    assert taken(answer, truth, 0.25).tolist() == [0, -1, -1, 2]
+    assert taken(answer, (true[:0], np.zeros(0, int))).tolist() == [-1] * 4
+    assert taken((some[:0], None, np.zeros(0, int)), truth).tolist() == []
+
+
+def test_a_turned_map_is_wrong_by_what_the_lesson_says():
+    """One box in the mirror: its centre in column 5 of 12, a quarter of the cell from the left."""
+    maps = np.zeros((1, 12, 5))
+    maps[0, 5] = 1, 0.25, 0.5, 8, 2
+    mirrored, turned = (
+        detector.cell_boxes(one)[0, c] for one, c in ((maps, 5), (maps[:, ::-1], 6))
+    )
+    (right,) = boxes.undo_boxes(views.HorizontalFlip(), mirrored[None], (4, 48))
+    wrong_by = detector.STRIDE * (2 * 0.25 - 1)
+    np.testing.assert_allclose(turned - right, [wrong_by, 0, wrong_by, 0])
