@@ -43,7 +43,7 @@ def boxed(
     n = len(images)
     rows, columns = max(1, -(-n // columns)), min(columns, max(n, 1))
     tall = inches * max((np.shape(image)[0] / np.shape(image)[1] for image in images), default=1)
-    size = (max(inches * columns + 0.2, 6.4), (tall + 0.25 * bool(len(titles))) * rows + 0.9)
+    size = (max(inches * columns + 0.2, 6.2), (tall + 0.25 * bool(len(titles))) * rows + 0.9)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.flat[n:]:
         axis.set_axis_off()
@@ -66,6 +66,8 @@ def boxed(
     ]
     if groups:
         names = [spelled(name) for name in groups]
-        figure.legend(shown, names, loc="outside upper right", ncols=len(groups), fontsize=8)
+        wide = {"loc": "outside upper right", "ncols": len(groups)}
+        beside = {"loc": "outside right upper"}  # in a narrow figure the title takes the top
+        figure.legend(shown, names, fontsize=8, **(wide if inches * columns > 6 else beside))
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return noted(figure, note)
