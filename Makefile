@@ -25,7 +25,8 @@ RUNNER_TESTS := chain clusters command docs fuzz kernels makefile parameters rea
     sweeps wheel
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish docs clean
+.PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
+    docs clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
@@ -42,6 +43,8 @@ help:
 	@echo "make shards   predict MODEL's views of IMAGES into OUT, in shards on many workers"
 	@echo "make real     TTA on networks that others trained, fetched and judged, into docs/"
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
+	@echo "make course   write the learner's copies, quizzes and guide of course/ from their sources"
+	@echo "make course-data  what the exercises take, from runs/$(NAME), a lesson run on the sample"
 	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
 	@echo "make clean    remove the environments and caches; runs/ and downloads stay"
 
@@ -115,6 +118,13 @@ shards: $(READY)
 
 publish: $(READY)
 	@$(RUNS) publish --name "$(NAME)"
+	@$(BIN)/python -m course.build
+
+course: $(READY)
+	@$(BIN)/python -m course.build
+
+course-data: $(READY)
+	@$(BIN)/python -W ignore -m course.predicting "$(NAME)"
 
 docs: $(READY)
 	@$(BIN)/python docs/write.py

@@ -8,15 +8,13 @@ show them as they are: no mathematics, no markup, no missing signs.
 """
 
 from tta_helpers.plots.boxed import boxed
+from tta_helpers.plots.changes import by_budget, gain_for_cost, gains
 from tta_helpers.plots.charts import (
     bars,
     class_counts,
-    gain_for_cost,
-    gains,
     lines,
     matrix,
     reliability_diagrams,
-    trade_off,
     training_curves,
 )
 from tta_helpers.plots.diagrams import pipeline
@@ -32,6 +30,7 @@ __all__ = [
     "bars",
     "both_views",
     "boxed",
+    "by_budget",
     "class_counts",
     "compared",
     "dumbbells",
@@ -51,6 +50,5 @@ __all__ = [
     "slopes",
     "spelled",
     "table",
-    "trade_off",
     "training_curves",
 ]
