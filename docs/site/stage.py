@@ -1,0 +1,114 @@
+"""Lay out what the site is built from: the pages and notebooks of this repository, in its folders.
+
+Files keep their places, so links between them lead on as they stand. What a site needs otherwise
+is changed in the copies alone.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import pages
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "build" / "site-source"
+EXTRA = "_extra"  # a folder whose content goes to the site as it is
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PANEL = (
+    "*Here the notebook has a panel with controls, which needs a running kernel. "
+    "[Try it](../try-it.md) has one that does not.*"
+)
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+DIAGRAM = re.compile(r"(?ms)^```mermaid\n(.*?)^```\n")
+ARROW, BOX = re.compile(r"^\s*(\w+) --> (\w+)$", re.M), re.compile(r'^\s*(m_\w+)\["(\w+)"\]$', re.M)
+
+
+def stage(folder: Path, root: Path = ROOT) -> None:
+    """Write into an empty folder all that Sphinx reads."""
+    notebooks = sorted((root / "notebooks").glob("[0-9]*.ipynb"))
+    texts = {path: page(path.read_text("utf-8")) for path in documents(root)}
+    books = {path: nbformat.read(path, as_version=4) for path in notebooks}
+    written = pages.written(root, books)
+    for path, text in texts.items():
+        put(folder / path.relative_to(root), text)
+    for path, book in books.items():
+        put(folder / path.relative_to(root), nbformat.writes(shown(book)))
+        copy(path, folder / EXTRA / "downloads" / path.name)
+    for name, text in written.items():
+        put(folder / name, text)
+    sources = [*texts.items(), *((root / name, text) for name, text in written.items())]
+    for path in linked(sources, root):
+        copy(path, folder / path.relative_to(root))
+
+
+def documents(root: Path) -> list[Path]:
+    """Return the pages in Markdown, but for the README, of which the landing page is made."""
+    return [*sorted((root / "docs").glob("*.md")), root / "data" / "README.md"]
+
+
+def page(text: str) -> str:
+    """Return a page's text with its diagrams as tables, which can be read out."""
+    return DIAGRAM.sub(lambda found: arrows(found[1]), text)
+
+
+def arrows(diagram: str) -> str:
+    """Return a diagram of imports as a table: each module with those that it imports."""
+    names = dict(BOX.findall(diagram))
+    lines: dict[str, list[str]] = {}
+    for start, end in ARROW.findall(diagram):
+        lines.setdefault(start, []).append(f"`{names[end]}`")
+    rows = (f"| `{names[start]}` | {', '.join(ends)} |" for start, ends in lines.items())
+    head = "*Here the diagram is a table, arrow by arrow.*\n"
+    return "\n".join([head, "| module | imports |", "|---|---|", *rows, ""])
+
+
+def shown(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return a copy of a notebook without the state of its panels, each of them named instead."""
+    book = nbformat.from_dict(book)
+    book.metadata.pop("widgets", None)
+    for cell in book.cells:
+        outputs = cell.get("outputs", [])
+        cell_outputs = [panel() if WIDGET in one.get("data", {}) else one for one in outputs]
+        if cell.cell_type == "code":
+            cell.outputs = cell_outputs
+    return book
+
+
+def panel() -> nbformat.NotebookNode:
+    """Return what stands where a panel was."""
+    return nbformat.v4.new_output("display_data", {"text/markdown": PANEL})
+
+
+def linked(texts: list[tuple[Path, str]], root: Path) -> list[Path]:
+    """Return the files that pages show or offer beside other pages, as they lie in the repository.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a link leads to no file, or out of the repository.
+    """
+    found = set()
+    for path, text in texts:
+        for target in LINK.findall(re.sub(r"(?ms)^```.*?^```|`[^`\n]+`", "", text)):
+            file = (path.parent / target).resolve()
+            if file.suffix in {".md", ".ipynb"}:
+                continue  # Sphinx finds out whether these lead somewhere
+            if not file.is_file() or not file.is_relative_to(root):
+                raise FileNotFoundError(
+                    f"{path.name} links to {target}, and there is no such file."
+                )
+            found.add(file)
+    return sorted(found)
+
+
+def put(path: Path, text: str) -> None:
+    """Write a text, and the folder that it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def copy(path: Path, to: Path) -> None:
+    """Copy a file, and make the folder that it lies in."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, to)
