@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 import pages
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 SOURCE = ROOT / "build" / "site-source"
 EXTRA = "_extra"  # a folder whose content goes to the site as it is
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -37,6 +38,10 @@ def stage(folder: Path, root: Path = ROOT) -> None:
         copy(path, folder / EXTRA / "downloads" / path.name)
     for name, text in written.items():
         put(folder / name, text)
+    put(
+        folder / EXTRA / "_static" / "tryit-data.js",
+        script_of((HERE / "tryit.json").read_text("utf-8")),
+    )
     sources = [*texts.items(), *((root / name, text) for name, text in written.items())]
     for path in linked(sources, root):
         copy(path, folder / path.relative_to(root))
@@ -67,17 +72,24 @@ def shown(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return a copy of a notebook without the state of its panels, each of them named instead."""
     book = nbformat.from_dict(book)
     book.metadata.pop("widgets", None)
-    for cell in book.cells:
-        outputs = cell.get("outputs", [])
-        cell_outputs = [panel() if WIDGET in one.get("data", {}) else one for one in outputs]
+    for number, cell in enumerate(book.cells, 1):
         if cell.cell_type == "code":
-            cell.outputs = cell_outputs
+            cell.outputs = [
+                panel() if WIDGET in one.get("data", {}) else one for one in cell.outputs
+            ]
+            words = cell.metadata.setdefault("mystnb", {}).setdefault("image", {})
+            words.setdefault("alt", f"The figure of cell {number}; the text around it tells of it.")
     return book
 
 
 def panel() -> nbformat.NotebookNode:
     """Return what stands where a panel was."""
     return nbformat.v4.new_output("display_data", {"text/markdown": PANEL})
+
+
+def script_of(data: str) -> str:
+    """Return JSON as a script: a browser reads one also where the site lies in a folder."""
+    return f"globalThis.tryItData = {data.strip()};\n"
 
 
 def linked(texts: list[tuple[Path, str]], root: Path) -> list[Path]:

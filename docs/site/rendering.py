@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers set by themselves: no script, and no request for one."""
+"""Formulas as MathML, which needs no script, and pictures that wait until a reader is near."""
 
 from docutils import nodes
 from latex2mathml.converter import convert
@@ -18,7 +18,14 @@ def display(translator: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def waiting(app: Sphinx, tree: nodes.document, name: str) -> None:
+    """Have every picture of a page loaded only when a reader comes near it."""
+    for picture in tree.findall(nodes.image):
+        picture["loading"] = "lazy"
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Offer the renderer "mathml" to `html_math_renderer`."""
+    """Offer the renderer "mathml" to `html_math_renderer`, and have pictures wait."""
     app.add_html_math_renderer("mathml", (inline, None), (display, None))
+    app.connect("doctree-resolved", waiting)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
