@@ -127,11 +127,15 @@ def averaged(probs: np.ndarray, setting: dict[str, Any]) -> np.ndarray:
 
 
 def settings(n: int, seed: int) -> list[dict[str, Any]]:
-    """Draw settings of the page's controls, about half of the views taking part."""
+    """Draw settings of the page's controls, about half of the views taking part.
+
+    Weights are of the kind that no two groups of views share, so that no vote is tied: in a tie,
+    normalised weights may differ in the last digit.
+    """
     rng, drawn = np.random.default_rng(seed), []
     for k in range(n):
-        weights = np.where(rng.random(len(VIEWS)) < 0.5, rng.integers(1, 17, len(VIEWS)) / 4, 0.0)
-        weights[rng.integers(len(VIEWS))] = 1.0
+        weights = np.where(rng.random(len(VIEWS)) < 0.5, rng.uniform(0.2, 4, len(VIEWS)), 0.0)
+        weights[rng.integers(len(VIEWS))] = 1.1
         drawn.append(
             {
                 "network": NETWORKS[k % len(NETWORKS)],

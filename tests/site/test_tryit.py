@@ -47,6 +47,16 @@ def test_its_arithmetic_is_that_of_the_package(page):
         assert found["counted"] == pytest.approx(setting["counted"], abs=1e-6)
 
 
+def test_a_tied_vote_goes_to_the_lower_class_by_hand(page):
+    tied = """() => {
+      const tta = globalThis.tryItArithmetic;
+      const probs = Float64Array.from([0.1, 0.2, 0.7, 0.8, 0.1, 0.1, 0.1, 0.6, 0.3]);
+      const average = tta.averaged(probs, [0.5, 0.5, 0], "vote", 1, 3);
+      return [[...average], tta.highest(average, 0, 3)];
+    }"""
+    assert page.evaluate(tied) == [[0.5, 0, 0.5], 0]
+
+
 def test_its_intervals_are_those_of_the_package(page):
     count = "([n, fixed, broken]) => globalThis.tryItArithmetic.counted(" + (
         "Array.from({length: n}, (_, k) => k >= fixed), "
