@@ -69,17 +69,24 @@ def arrows(diagram: str) -> str:
 
 
 def shown(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a copy of a notebook without the state of its panels, each of them named instead."""
+    """Return a copy of a notebook without the state of its panels, each of them named instead.
+
+    What a progress bar leaves behind, a line without letters, goes too.
+    """
     book = nbformat.from_dict(book)
     book.metadata.pop("widgets", None)
     for number, cell in enumerate(book.cells, 1):
         if cell.cell_type == "code":
-            cell.outputs = [
-                panel() if WIDGET in one.get("data", {}) else one for one in cell.outputs
-            ]
+            kept = [one for one in cell.outputs if not blank(one)]
+            cell.outputs = [panel() if WIDGET in one.get("data", {}) else one for one in kept]
             words = cell.metadata.setdefault("mystnb", {}).setdefault("image", {})
             words.setdefault("alt", f"The figure of cell {number}; the text around it tells of it.")
     return book
+
+
+def blank(output: nbformat.NotebookNode) -> bool:
+    """Whether an output shows nothing but white space."""
+    return {*output.get("data", {})} == {"text/plain"} and not output.data["text/plain"].strip()
 
 
 def panel() -> nbformat.NotebookNode:

@@ -92,12 +92,13 @@ def test_a_link_that_leads_nowhere_is_found():
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_picture_has_words_of_its_own_and_waits_until_it_is_near(name):
+def test_every_picture_has_words_of_its_own_and_waits_in_its_place(name):
     pictures = READ[name].pictures
     words = [one.get("alt", "") for one in pictures]
     assert all(len(text) >= 15 and not re.search(r"\.(png|svg|webp)$", text) for text in words)
     assert len({*words}) == len(words)
     assert all(one.get("loading") == "lazy" for one in pictures)
+    assert all(int(one["width"]) > 99 and int(one["height"]) > 99 for one in pictures)
 
 
 def test_the_site_is_small():
