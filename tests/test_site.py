@@ -1,5 +1,7 @@
 """What the site is made of, as far as it needs no browser; tests/site/ looks at the built pages."""
 
+import importlib
+import inspect
 import json
 import re
 import sys
@@ -9,11 +11,13 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import tta_helpers
 from tta_helpers.workbook import place
 
 FOLDER = place.ROOT / "docs" / "site"
 sys.path.insert(0, str(FOLDER))
 import pages  # noqa: E402
+import reference  # noqa: E402
 import stage  # noqa: E402
 import tryit_data  # noqa: E402
 
@@ -112,6 +116,64 @@ def test_files_beside_the_pages_are_found_and_missing_ones_told(tmp_path):
     for target in ("gone.png", "../outside.png"):
         with pytest.raises(FileNotFoundError, match=f"page.md links to {re.escape(target)}"):
             stage.linked([(page, f"[x]({target})")], tmp_path)
+
+
+# ---------------------------------------------------------------- the reference
+
+
+def test_the_reference_has_every_public_name_with_its_docstring():
+    written, listed = reference.written(place.ROOT), 0
+    public = {name: vars(tta_helpers)["_FUNCTIONS"].get(name, name) for name in tta_helpers.__all__}
+    for name, module in public.items():
+        imported = importlib.import_module(f"tta_helpers.{module}")
+        for one in imported.__all__ if name == module else [name]:
+            text = written[f"reference/{module}.md"]
+            (entry,) = re.findall(rf"(?ms)^## {one}\n\n(.*?)(?=^## |\Z)", text)
+            value, listed = getattr(imported, one), listed + 1
+            if inspect.isclass(value) or inspect.isfunction(value):
+                assert reference.prose(inspect.getdoc(value).split("\n\n")[0]) in entry
+    assert listed > 100 and "reference/metrics" in written["reference.md"]
+
+
+def test_a_docstring_becomes_markdown_by_hand():
+    source = '''
+@register
+def mix(images: list, *, share: float = 0.5) -> float:
+    """Mix `images` in [0, 1].
+
+    Parameters
+    ----------
+    images
+        Shape (n,),
+        floats.
+    share : float
+        Above 0.
+
+    Returns
+    -------
+    the mean
+    """
+'''
+    assert reference.entry("mix", *reference.definitions(source)["mix"]) == (
+        """\
+## mix
+
+```python
+mix(images: list, *, share: float = 0.5) -> float
+```
+
+Mix `images` in \\[0, 1].
+
+**Parameters**
+
+- `images`: Shape (n,),
+  floats.
+- `share` (float): Above 0.
+
+**Returns**
+
+the mean"""
+    )
 
 
 # ---------------------------------------------------------------- the data of "Try it"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pages
+import reference
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -30,7 +31,7 @@ def stage(folder: Path, root: Path = ROOT) -> None:
     notebooks = sorted((root / "notebooks").glob("[0-9]*.ipynb"))
     texts = {path: page(path.read_text("utf-8")) for path in documents(root)}
     books = {path: nbformat.read(path, as_version=4) for path in notebooks}
-    written = pages.written(root, books)
+    written = pages.written(root, books) | reference.written(root)
     for path, text in texts.items():
         put(folder / path.relative_to(root), text)
     for path, book in books.items():
