@@ -30,6 +30,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = project
 html_math_renderer = "mathml"
 html_copy_source = False
+html_use_index = False
 html_show_sphinx = False
 html_static_path = [str(HERE / "static")]
 html_favicon = str(HERE / "static" / "favicon.svg")
@@ -43,6 +44,7 @@ html_context = {
 html_theme_options = {
     "logo": {"text": "TTA workbook"},
     "navbar_center": [],
+    "search_bar_text": "Search this site",
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc", "notebook"],
     "show_toc_level": 2,
