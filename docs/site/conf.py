@@ -35,6 +35,7 @@ html_show_sphinx = False
 html_static_path = [str(HERE / "static")]
 html_favicon = str(HERE / "static" / "favicon.svg")
 html_css_files = ["site.css", "tryit.css"]
+html_js_files = ["print.js"]
 html_extra_path = [str(SOURCE / EXTRA)]
 html_sidebars = {"**": ["tree.html"]}
 html_context = {

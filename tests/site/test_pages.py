@@ -191,12 +191,19 @@ def test_the_theme_can_be_changed_and_answers_unfold_by_keyboard(look):
     assert answer.locator("p").first.is_visible()
 
 
-def test_a_lesson_prints_without_what_is_only_for_screens(look):
-    page = look(LESSONS[0])
+def test_a_lesson_prints_light_and_without_what_is_only_for_screens(look):
+    page = look(LESSONS[0], theme="dark")
+    shade = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(shade)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
+    assert page.evaluate(shade) == "rgb(255, 255, 255)"
     for gone in (".bd-sidebar-primary", ".bd-header", ".prev-next-footer"):
         assert not page.locator(gone).first.is_visible()
     assert page.locator("article h1").is_visible()
     lines = "[...document.querySelectorAll('pre')]"
     wide = f"{lines}.filter((one) => one.scrollWidth > one.clientWidth + 1)"
     assert page.evaluate(f"{wide}.length") == 0
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(shade) == dark

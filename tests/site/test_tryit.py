@@ -147,3 +147,11 @@ def test_no_view_at_all_is_said_and_can_be_mended(page):
     assert not page.locator("#tryit-average").is_visible() and counted(page) == ""
     page.locator("#tryit-on-0").check()
     assert page.locator("#tryit-average").is_visible() and "Passes: 1." in counted(page)
+
+
+def test_on_a_telephone_the_gain_stays_in_sight(look):
+    page = look("try-it.html", "telephone")
+    page.get_by_label("turned anticlockwise", exact=True).check()
+    bar = page.locator("#tryit-bar").bounding_box()
+    assert 0 < bar["y"] < bar["y"] + bar["height"] <= 844
+    assert page.locator("#tryit-bar").is_visible()
