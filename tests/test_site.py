@@ -101,11 +101,16 @@ def test_panels_leave_the_copies_and_everything_else_stays():
     assert book.cells[0].outputs[0] == panel and "widgets" in book.metadata
 
 
-def test_a_diagram_becomes_a_table_of_its_arrows():
-    text = 'a\n```mermaid\nflowchart TB\n  m_a["a"]\n  m_b["b"]\n  m_a --> m_b\n```\nb\n'
-    assert "| `a` | `b` |" in stage.page(text)
-    assert stage.page(text).startswith("a\n") and stage.page(text).endswith("\nb\n")
-    assert "mermaid" not in stage.page(text)
+def test_a_diagram_becomes_a_table_of_its_arrows_and_a_folder_its_words(tmp_path):
+    (tmp_path / "folder").mkdir()
+    text = 'a\n```mermaid\nflowchart TB\n  m_a["a"]\n  m_b["b"]\n  m_a --> m_b\n```\n'
+    page = tmp_path / "page.md"
+    page.write_text(text + "[the folder](folder) [a page](page.md#b) [the start](README.md#x)\n")
+    shown = stage.page(page, tmp_path)
+    assert "| `a` | `b` |" in shown and "mermaid" not in shown
+    assert shown.startswith("a\n") and shown.endswith(
+        "\nthe folder [a page](page.md#b) [the start](/index.md)\n"
+    )
 
 
 def test_files_beside_the_pages_are_found_and_missing_ones_told(tmp_path):

@@ -23,12 +23,8 @@ def written(root: Path, books: Books) -> dict[str, str]:
     books
         The committed notebooks.
     """
-    readme = (root / "README.md").read_text("utf-8")
-    listed, results, found = (
-        section(readme, "The notebooks"),
-        section(readme, "Results"),
-        records(books),
-    )
+    readme, found = (root / "README.md").read_text("utf-8"), records(books)
+    listed, results = section(readme, "The notebooks"), section(readme, "Results")
     parts = {
         "picture": first(r"(?m)^!\[.*$", readme),
         "what": first(r"(?ms)^# [^\n]*\n\n(.*?)\n\n", readme),
@@ -38,6 +34,7 @@ def written(root: Path, books: Books) -> dict[str, str]:
         "which": results.split("\n\n")[0].removesuffix(" Data and machine stand below the table."),
         "results": gains(found),
         "below": "\n\n".join(results.split("\n\n")[2:]),
+        "course": "The course <course/README>" if (root / "course").is_dir() else "",
         "records": runs(found),
         "openings": openings(found),
     }
@@ -63,20 +60,11 @@ def gains(found: list[Record]) -> str:
     rows = []
     for record in found:
         head = record["headline"]
-        drawn = "none yet: this lesson fits the networks" if "gain" not in head else gain(head, far)
-        rows.append(
-            (
-                link(record),
-                record["about"],
-                percent(head.get("baseline")),
-                percent(head.get("tta")),
-                drawn,
-            )
-        )
-    return table(
-        ("lesson", "of what", "without TTA", "with TTA", "gain in points, and its 95 % interval"),
-        rows,
-    )
+        shares = percent(head.get("baseline")), percent(head.get("tta"))
+        drawn = gain(head, far) if "gain" in head else "–"
+        rows.append((link(record), record["about"], *shares, drawn))
+    told = "gain in points, and its 95 % interval"
+    return table(("lesson", "of what", "without TTA", "with TTA", told), rows)
 
 
 def gain(head: Mapping[str, float], far: float) -> str:
@@ -85,9 +73,8 @@ def gain(head: Mapping[str, float], far: float) -> str:
     places = {name: max(0.0, 100 * head[name] / far) for name in points}
     style = "; ".join(f"--{name}: {place:.1f}" for name, place in places.items())
     told = "{gain:+.2f} [{low:+.2f}, {high:+.2f}]".format(**points)
-    return (
-        f'{told} <span class="site-gain" style="{style}" aria-hidden="true"><i></i><b></b></span>'
-    )
+    bar = f'<span class="site-gain" style="{style}" aria-hidden="true"><i></i><b></b></span>'
+    return f"{told} {bar}"
 
 
 def percent(share: float | None) -> str:

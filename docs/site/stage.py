@@ -19,8 +19,18 @@ EXTRA = "_extra"  # a folder whose content goes to the site as it is
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PANEL = (
     "*Here the notebook has a panel with controls, which needs a running kernel. "
-    "[Try it](../try-it.md) has one that does not.*"
+    "[Try it](/try-it.md) has one that does not.*"
 )
+COURSE = """
+```{toctree}
+:hidden:
+:glob:
+
+guide/*
+exercises/*
+quizzes/*
+```
+"""
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 DIAGRAM = re.compile(r"(?ms)^```mermaid\n(.*?)^```\n")
 ARROW, BOX = re.compile(r"^\s*(\w+) --> (\w+)$", re.M), re.compile(r'^\s*(m_\w+)\["(\w+)"\]$', re.M)
@@ -28,9 +38,10 @@ ARROW, BOX = re.compile(r"^\s*(\w+) --> (\w+)$", re.M), re.compile(r'^\s*(m_\w+)
 
 def stage(folder: Path, root: Path = ROOT) -> None:
     """Write into an empty folder all that Sphinx reads."""
-    notebooks = sorted((root / "notebooks").glob("[0-9]*.ipynb"))
-    texts = {path: page(path.read_text("utf-8")) for path in documents(root)}
-    books = {path: nbformat.read(path, as_version=4) for path in notebooks}
+    texts = {path: page(path, root) for path in documents(root)}
+    if (course := root / "course" / "README.md") in texts:
+        texts[course] += COURSE
+    books = {path: nbformat.read(path, as_version=4) for path in notebooks(root)}
     written = pages.written(root, books) | reference.written(root)
     for path, text in texts.items():
         put(folder / path.relative_to(root), text)
@@ -50,12 +61,31 @@ def stage(folder: Path, root: Path = ROOT) -> None:
 
 def documents(root: Path) -> list[Path]:
     """Return the pages in Markdown, but for the README, of which the landing page is made."""
-    return [*sorted((root / "docs").glob("*.md")), root / "data" / "README.md"]
+    course = sorted((root / "course").rglob("*.md"))
+    return [*sorted((root / "docs").glob("*.md")), root / "data" / "README.md", *course]
 
 
-def page(text: str) -> str:
-    """Return a page's text with its diagrams as tables, which can be read out."""
-    return DIAGRAM.sub(lambda found: arrows(found[1]), text)
+def notebooks(root: Path) -> list[Path]:
+    """Return the lessons and reports, and the exercises of the course."""
+    exercises = sorted((root / "course" / "exercises").glob("*.ipynb"))
+    return [*sorted((root / "notebooks").glob("[0-9]*.ipynb")), *exercises]
+
+
+def page(path: Path, root: Path = ROOT) -> str:
+    """Return a page's text with its diagrams as tables, which can be read out.
+
+    Links to folders, which the site has none of, become their words; links to the README lead to
+    the landing page, which is made of it.
+    """
+
+    def on_the_site(found: re.Match) -> str:
+        target = (path.parent / found[2]).resolve()
+        if target == root / "README.md":
+            return f"[{found[1]}](/index.md)"
+        return found[1] if target.is_dir() else found[0]
+
+    text = DIAGRAM.sub(lambda found: arrows(found[1]), path.read_text("utf-8"))
+    return re.sub(r"\[([^\]]*)\]\(([^)#\s:]+)(?:#[^)\s]*)?\)", on_the_site, text)
 
 
 def arrows(diagram: str) -> str:
