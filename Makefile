@@ -26,8 +26,8 @@ RUNNER_TESTS := chain clusters command docs fuzz kernels makefile parameters rea
     sweeps wheel
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish docs \
-    site site-test try-it clean
+.PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
+    docs site site-test try-it clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
@@ -44,6 +44,8 @@ help:
 	@echo "make shards   predict MODEL's views of IMAGES into OUT, in shards on many workers"
 	@echo "make real     TTA on networks that others trained, fetched and judged, into docs/"
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
+	@echo "make course   write the learner's copies, quizzes and guide of course/ from their sources"
+	@echo "make course-data  what the exercises take, from runs/$(NAME), a lesson run on the sample"
 	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
 	@echo "make site     build the site from notebooks and docs/ into build/site"
 	@echo "make site-test   look at the built site in Chromium, page by page"
@@ -120,6 +122,13 @@ shards: $(READY)
 
 publish: $(READY)
 	@$(RUNS) publish --name "$(NAME)"
+	@$(BIN)/python -m course.build
+
+course: $(READY)
+	@$(BIN)/python -m course.build
+
+course-data: $(READY)
+	@$(BIN)/python -W ignore -m course.predicting "$(NAME)"
 
 docs: $(READY)
 	@$(BIN)/python docs/write.py

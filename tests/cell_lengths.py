@@ -11,7 +11,13 @@ import nbformat
 
 from tta_helpers.workbook import place
 
-REBUILT = ("01_baseline_cnn", "02_flip_tta", "03_tune_tta", "04_learned_loss_predictor")
+REBUILT = (
+    "01_baseline_cnn",
+    "02_flip_tta",
+    "03_tune_tta",
+    "04_learned_loss_predictor",
+    "05_choose_policy",
+)
 MEDIAN, NINE_IN_TEN, MOST = 5, 10, 15
 
 

@@ -9,7 +9,8 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from tta_helpers import loss_predictor
+from tta_helpers import loss_predictor, metrics
+from tta_helpers.policies import least_confident
 from tta_helpers.workbook import networks, place
 
 
@@ -159,18 +160,63 @@ def test_no_lesson_keeps_a_sorter_from_one_run_to_the_next():
         )
 
 
-def test_a_search_keeps_one_view_where_none_is_within_its_budget():
-    """Times measured on few images can make the first view dearer than two passes."""
-    searches = SimpleNamespace(greedy_search=lambda *args, **options: ([3, 1], None))
-    found = defined(
-        "05",
-        "def searched",
-        np=np,
-        metrics=SimpleNamespace(accuracy=lambda labels, probs: 0.5),
-        policies=searches,
-        price=lambda members: 9.0 * len(members),
-        view_passes=np.full(5, 9.0),
-    )
-    valid = SimpleNamespace(labels=np.zeros(4, int), probs=np.zeros((5, 4, 2)))
-    searched = found["searched"](valid)
-    assert all(searched[f"cost-aware search, {n} passes"] == [3] for n in (2, 3, 6))
+def test_the_rule_takes_the_cheapest_policy_within_one_standard_error():
+    best = np.arange(100) < 80
+
+    def other(loses, wins):
+        return best ^ (np.arange(100) < loses) ^ (np.arange(100) >= 100 - wins)
+
+    right = np.array([other(10, 0), other(6, 4), other(3, 2), best])
+    price, within = [1, 2, 2, 5], []
+    for row in right:
+        behind = best.astype(int) - row
+        within.append(bool(behind.mean() <= stats.sem(behind)))  # SciPy's standard error
+    assert within == [False, True, True, True]
+    pick = defined("05", "def pick", np=np)["pick"]
+    assert pick(right, price) == 2 and pick(right, price, errors=0) == 3
+    assert pick(right, [1, 3, 4, 5]) == 1
+
+
+def test_a_threshold_judges_image_by_image_and_a_rank_does_not():
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.ones(3), 300)
+    policies = SimpleNamespace(least_confident=least_confident)
+    sent_on = defined("05", "def sent_on", np=np, policies=policies, plain=probs)["sent_on"]
+    easy, mixed = np.argsort(-probs.max(axis=1)), np.arange(300)
+    assert (sent_on(easy) != sent_on(mixed)).any()
+    assert sent_on(easy).sum() == sent_on(mixed).sum() == 60
+    where_unsure = defined("05", "def where_unsure", np=np)["where_unsure"]
+    whole, full = where_unsure(probs, 1 - probs, 0.6), 1 - probs
+    assert ((whole == full).all(axis=1) == (probs.max(axis=1) < 0.6)).all()
+    alone = [where_unsure(probs[[k]], full[[k]], 0.6)[0] for k in range(300)]
+    np.testing.assert_array_equal(whole, alone)
+
+
+def test_no_image_is_judged_by_what_it_has_taught():
+    labels, taught, judged = np.array([0, 1, 1, 0, 1]), [], []
+    odd = np.arange(5) % 2 == 1
+    probs = np.arange(5.0)[None, :, None] + np.zeros((1, 1, 2))  # each image is its number
+
+    def learn(labels, probs):
+        taught.append(set(probs[0, :, 0].tolist()))
+        return taught[-1]
+
+    def menu(probs, learned, scores):
+        judged.append(set(probs[0, :, 0].tolist()))
+        assert not judged[-1] & learned
+        return {"ones": (1, np.tile([0.0, 1.0], (probs.shape[1], 1)))}
+
+    names = {"np": np, "metrics": metrics, "odd": odd, "learn": learn, "menu": menu}
+    right = defined("05", "def out_of_fold", **names)["out_of_fold"](labels, probs, None)
+    assert right["ones"].tolist() == [False, True, True, False, True]
+    assert set.union(*judged) == set.union(*taught) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("values", [4, 1000])
+def test_the_written_out_area_is_that_of_a_mann_whitney_test(values):
+    rng = np.random.default_rng(values)
+    wrong, doubt = rng.random(90) < 0.3, rng.integers(0, values, 90)
+    area = defined("05", "def area", np=np)["area"]
+    test = stats.mannwhitneyu(doubt[wrong], doubt[~wrong])
+    assert area(wrong, doubt) == pytest.approx(test.statistic / (wrong.sum() * (~wrong).sum()))
+    assert area(np.ones(90, bool), doubt) == area(np.zeros(90, bool), doubt) == 0.5

@@ -546,6 +546,9 @@ def test_significant(gain, p_value, words, paired):
     change = replace(change, gain=gain, low=-1, high=1, p_value=p_value)
     assert metrics.significant(change) == words
     assert metrics.significant(change, level=0.001) == "no clear effect"
+    duels = {"helps": "better", "hurts": "worse", "no clear effect": "no clear difference"}
+    assert metrics.duel(change) == duels[words]
+    assert metrics.duel(change, level=0.001) == "no clear difference"
 
 
 # Probabilities: their loss, calibration and sets

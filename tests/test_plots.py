@@ -367,7 +367,8 @@ def test_figures_of_nothing_are_drawn():
     drawn(plots.gains({}))
     drawn(plots.gains({"a": (np.nan,) * 3}))
     drawn(plots.followed([], none, none, none.astype(bool), [], []))
-    drawn(plots.trade_off([], [], []))
+    drawn(plots.by_budget({}))
+    drawn(plots.by_budget({"1 pass": {}}))
     drawn(plots.reliability_diagrams({}))
     drawn(plots.reliability_diagrams({"a": {}}))
 
@@ -468,7 +469,7 @@ def test_long_names_are_cut():
     name = "supercalifragilistic" * 5
     figure = plots.matrix(np.eye(2), [name, "b"], ["c", name])
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert shown == [name[:23] + "…", "b"]
+    assert shown == [name[:47] + "…", "b"]
     figure = plots.gains({name: (0, -1, 1)})
     assert figure.axes[0].get_yticklabels()[0].get_text() == name[:47] + "…"
     figure = plots.image_grid(np.zeros((1, 4, 4, 3)), [f"{name}\nb"], columns=1)
@@ -517,6 +518,36 @@ def test_a_matrix_of_one_column_has_room_for_its_names():
     names = [f"brightness up to {k}0%" for k in range(14)]
     figure = plots.matrix(np.zeros((14, 1)), names, ["1"], value_name="gain", title="t" * 30)
     assert drawn(figure) and figure.axes[0].get_window_extent().width > 20
+
+
+def test_a_matrix_has_room_for_long_names_of_rows():
+    name = "mirrored, held-out corruptions: predictor, k = 2"
+    figure = plots.matrix(np.zeros((6, 2)), [name] * 6, ["cat", "dog"], value_name="gain")
+    axis = figure.axes[0]
+    assert drawn(figure) and axis.get_window_extent().width > 40
+    assert [label.get_text() for label in axis.get_yticklabels()] == [name] * 6
+
+
+def test_a_curve_of_one_place_is_seen():
+    figure = plots.lines([50], {"a": [1], "b": ([1], [0], [2])}, x_name="x", y_name="y")
+    assert [line.get_marker() for line in figure.axes[0].lines] == ["o", "o"] and drawn(figure)
+
+
+def test_by_budget_shows_each_policy_in_its_panel():
+    up, down = paired(0.5, 0.52, 0.01, 0.03), paired(0.6, 0.57, -0.05, -0.01)
+    panels = {"1 pass": {"weights": (0.01, -0.01, 0.03)}, "2 passes": {"flip": up, "crop": down}}
+    figure = plots.by_budget(panels, marked={"2 passes": "flip"}, title="t", note="n")
+    assert drawn(figure) and [axis.get_title("left") for axis in figure.axes] == [*panels]
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+    for axis, changes in zip(figure.axes, panels.values(), strict=True):
+        assert [label.get_text() for label in axis.get_yticklabels()] == [*changes]
+    dots = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
+    assert [dot.get_ydata()[0] for dot in dots] == [0, 1]
+    np.testing.assert_allclose([dot.get_xdata()[0] for dot in dots], [2, -3])
+    assert [dot.get_color() for dot in dots] == ["C0", "C1"]
+    assert figure.axes[0].lines[1].get_color() == "#666666"
+    bold = [[label.get_fontweight() for label in axis.get_yticklabels()] for axis in figure.axes]
+    assert bold == [["normal"], ["bold", "normal"]]
 
 
 def test_dumbbells_part_groups():

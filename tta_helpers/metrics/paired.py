@@ -218,6 +218,15 @@ def significant(change: PairedComparison, level: float = 0.05) -> str:
     return "helps" if change.gain > 0 else "hurts"
 
 
+def duel(change: PairedComparison, level: float = 0.05) -> str:
+    """Return which of two policies wins by a comparison's p-value, seen from the one in `after`.
+
+    `significant` in the words for two rivals: better, worse or no clear difference.
+    """
+    words = {"helps": "better", "hurts": "worse", "no clear effect": "no clear difference"}
+    return words[significant(change, level)]
+
+
 def verdict(low: float, high: float) -> str:
     """Return what an interval of a gain allows one to say: helps, hurts or no clear effect."""
     if low > 0:

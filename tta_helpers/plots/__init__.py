@@ -7,15 +7,13 @@ Names of classes and policies are anybody's. `table` and `noted`, through which 
 show them as they are: no mathematics, no markup, no missing signs.
 """
 
+from tta_helpers.plots.changes import by_budget, gain_for_cost, gains
 from tta_helpers.plots.charts import (
     bars,
     class_counts,
-    gain_for_cost,
-    gains,
     lines,
     matrix,
     reliability_diagrams,
-    trade_off,
     training_curves,
 )
 from tta_helpers.plots.diagrams import pipeline
@@ -30,6 +28,7 @@ __all__ = [
     "answer",
     "bars",
     "both_views",
+    "by_budget",
     "class_counts",
     "compared",
     "dumbbells",
@@ -49,6 +48,5 @@ __all__ = [
     "slopes",
     "spelled",
     "table",
-    "trade_off",
     "training_curves",
 ]

@@ -1,4 +1,4 @@
-"""Figures of numbers: curves, matrices, gains, trade-offs and reliability diagrams."""
+"""Figures of numbers: curves, bars, matrices and reliability diagrams."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.figure import Figure
 
-from tta_helpers.metrics import PairedComparison, significant, verdict
-from tta_helpers.plots.finishing import GREY, VERDICTS, noted
-from tta_helpers.plots.text import apart, short_name
+from tta_helpers.plots.finishing import noted
+from tta_helpers.plots.text import short_name
 
 
 def training_curves(
@@ -132,7 +131,7 @@ def lines(
     drawn = []
     for k, rows in enumerate(curves.values()):
         rows = np.atleast_2d(np.asarray(rows, dtype=float))
-        drawn += axis.plot(x, rows[0], color=f"C{k}")
+        drawn += axis.plot(x, rows[0], "o-" if len(x) == 1 else "-", color=f"C{k}")
         if len(rows) == 3:
             axis.fill_between(x, rows[1], rows[2], color=f"C{k}", alpha=0.2, linewidth=0)
     for values in (dots or {}).values():
@@ -186,7 +185,9 @@ def matrix(
         values = np.full((max(len(rows), 1), max(len(columns), 1)), np.nan)
     written = len(rows) <= 40 and len(columns) <= 20
     cell = (0.62, 0.38) if written else (min(0.62, 9 / len(columns)), min(0.38, 8 / len(rows)))
-    size = (max(1.9 + cell[0] * values.shape[1], 3.8), 1.3 + cell[1] * values.shape[0])
+    rows = [short_name(name, 48) for name in rows]
+    room = 1.9 + 0.08 * max(0, max(map(len, rows), default=0) - 24)
+    size = (room + max(cell[0] * values.shape[1], 1.9), 1.3 + cell[1] * values.shape[0])
     figure, axis = plt.subplots(figsize=size)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
@@ -200,7 +201,7 @@ def matrix(
     axis.set_title(title, loc="left")
     across, down = (range(0, len(names), 1 + len(names) // 41) for names in (columns, rows))
     axis.set_xticks(across, [short_name(columns[k], 24) for k in across], rotation=35, ha="right")
-    axis.set_yticks(down, [short_name(rows[k], 24) for k in down])
+    axis.set_yticks(down, [rows[k] for k in down])
     if not written:
         axis.tick_params(labelsize=7)
     ends = "both" if beyond else "neither"
@@ -212,126 +213,6 @@ def matrix(
             colour = "white" if dark else "black"
             axis.text(c, r, form.format(value), ha="center", va="center", fontsize=8, color=colour)
     return noted(figure, note)
-
-
-def gains(
-    changes: Mapping[str, PairedComparison | tuple[float, float, float]],
-    note: str = "",
-    title: str = "",
-) -> Figure:
-    """Draw each gain in percentage points with its 95 % interval, first on top.
-
-    A change is a comparison, or a gain and the ends of its interval, as shares. Clear gains are
-    blue, clear losses orange, others grey: by its p-value, which may be adjusted for the number of
-    comparisons, or else by the interval.
-    """
-    names = list(changes)
-    figure, axis = plt.subplots(figsize=(7, 1 + min(0.3 * len(names), 300)))
-    for y, change in enumerate(changes.values()):
-        if isinstance(change, PairedComparison):
-            word, change = significant(change), (change.gain, change.low, change.high)
-        else:
-            word = verdict(*change[1:])
-        gain, low, high = (100 * value for value in change)
-        axis.plot([low, high], [y, y], color=VERDICTS[word])
-        axis.plot(gain, y, "o", color=VERDICTS[word])
-    axis.axvline(0, color="black", linewidth=0.8)
-    axis.set_yticks(range(len(names)), names)
-    axis.set_ylim(max(len(names), 1) - 0.4, -0.6)
-    axis.set_xlabel("gain in accuracy (percentage points), 95 % interval")
-    axis.set_title(title, loc="left")
-    return noted(figure, note)
-
-
-def trade_off(
-    passes: Sequence[float],
-    changes: Sequence[PairedComparison],
-    front: Sequence[int],
-    note: str = "",
-) -> Figure:
-    """Draw gains against cost: every policy a dot, those on the front numbered, with intervals.
-
-    Parameters
-    ----------
-    passes
-        The cost of each policy in forward passes.
-    changes
-        What each policy changes.
-    front
-        The policies to join up by steps, in the order of their cost; the first is number 1.
-    """
-    figure, axis = plt.subplots(figsize=(8, 4))
-    front, passes = list(front), np.asarray(passes, dtype=float)
-    gain, low, high = _in_points(changes)
-    axis.plot(passes, gain, ".", color=GREY, alpha=0.6, label="a policy")
-    x, y, low, high = (values[front] for values in (passes, gain, low, high))
-    axis.errorbar(x, y, (y - low, high - y), fmt="o", color="C0", capsize=2, label="on the front")
-    axis.step(x, y, where="post", color="C0", linewidth=0.8)
-    for number, point in enumerate(zip(x, y, strict=True), start=1):
-        offset = (3, 5) if number % 2 else (3, -12)  # above and below in turn
-        axis.annotate(str(number), point, offset, textcoords="offset points", fontsize=8)
-    axis.axhline(0, color="black", linewidth=0.8)
-    ticks = [tick for tick in (1, 1.5, 2, 3, 5, 10, 20, 50) if tick <= 1.2 * passes.max(initial=1)]
-    axis.set(xscale="log", xlabel="cost (forward passes)", ylabel="gain (percentage points)")
-    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.minorticks_off()
-    axis.legend(fontsize=8)
-    return noted(figure, note)
-
-
-def gain_for_cost(
-    groups: Mapping[str, Mapping[str, tuple[float, PairedComparison]]],
-    *,
-    x_name: str,
-    title: str = "",
-    note: str = "",
-) -> Figure:
-    """Draw gains with their 95 % intervals against cost, each named above the frame.
-
-    Parameters
-    ----------
-    groups
-        By group and name, what a policy costs, above 0, and what it changes.
-    """
-    figure, axis = plt.subplots(figsize=(7, 4.4))
-    points, drawn = [], []
-    for k, members in enumerate(groups.values()):
-        costs = [cost for cost, _ in members.values()]
-        gain, low, high = _in_points([change for _, change in members.values()])
-        style = {"fmt": "os^Dv"[k % 5], "color": f"C{k % 7}", "capsize": 2}
-        drawn.append(axis.errorbar(costs, gain, (gain - low, high - gain), **style))
-        points += zip(members, costs, high, [f"C{k % 7}"] * len(costs), strict=True)
-    axis.axhline(0, color="black", linewidth=0.8)
-    costs = np.array([cost for _, cost, _, _ in points]) if points else np.ones(1)
-    span = np.log([costs.min() / 1.3, costs.max() * 1.3])
-    axis.set(xscale="log", xlabel=x_name, ylabel="gain (percentage points)", xlim=np.exp(span))
-    ticks = [tick for tick in (1, 2, 3, 5, 10, 20, 50, 100) if span[0] <= np.log(tick) <= span[1]]
-    axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    axis.minorticks_off()
-    places = (np.log(costs) - span[0]) / np.ptp(span)  # as shares of the width
-    roomy = apart(places, 0.04) if points else places
-    for (name, cost, top, colour), place in zip(points, roomy, strict=False):
-        axis.annotate(
-            short_name(name, 24),
-            (cost, top),
-            (place, 1.03),
-            textcoords="axes fraction",
-            rotation=50,
-            fontsize=8,
-            color=colour,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4},
-        )
-    low, high = axis.get_ylim()
-    axis.set_ylim(low - 0.15 * (high - low), high)  # room for the legend
-    axis.legend(drawn, list(groups), fontsize=8, loc="lower right", ncols=max(1, len(groups)))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    return noted(figure, note)
-
-
-def _in_points(changes: Sequence[PairedComparison]) -> np.ndarray:
-    """Return gains and the ends of their intervals in percentage points, shape (3, changes)."""
-    ends = ("gain", "low", "high")
-    return np.array([[100 * getattr(change, end) for change in changes] for end in ends])
 
 
 def reliability_diagrams(

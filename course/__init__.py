@@ -1,0 +1,1 @@
+"""The course module: exercises with checks, quizzes, an instructor's guide (`make course`)."""

@@ -1,0 +1,57 @@
+"""The learner's copy and the solution's copy of each lesson's exercises, as notebooks."""
+
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from course.sources import (
+    SOURCES,
+    STEPS,
+    Exercise,
+    exercises_of,
+    lessons,
+    read_cells,
+    solution_of,
+    with_hole,
+)
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+SOLVED = "*These are the solutions, one way each; other right ways pass the checks as well.*"
+
+
+def notebooks() -> dict[Path, str]:
+    """Return the text of every copy by its path."""
+    found = {}
+    for lesson, source in lessons().items():
+        for kind, solved in (("exercises", False), ("solutions", True)):
+            path = SOURCES.parent / f"{lesson[:2]}_{kind}.ipynb"
+            found[path] = nbformat.writes(copy_of(source, solved)) + "\n"
+    return found
+
+
+def copy_of(source: Path, solved: bool) -> nbformat.NotebookNode:
+    """Return one copy of a source, with holes or solved; the ids of its cells are fixed."""
+    cells, given = read_cells(source), 0
+    tasks = {exercise.name: exercise for exercise in exercises_of(cells)}
+    copied = []
+    for cell in cells:
+        name = cell.settings.get("exercise")
+        if cell.role == "task":
+            copied.append(new_markdown_cell(_headed(tasks[name]), id=f"{name}-task"))
+        elif cell.role == "answer":
+            text = solution_of(cell.text) if solved else with_hole(cell.text)
+            copied.append(new_code_cell(text, id=f"{name}-answer"))
+        elif cell.role == "given":
+            make = new_markdown_cell if cell.kind == "markdown" else new_code_cell
+            copied.append(make(cell.text, id=f"given-{given}"))
+            given += 1
+    if solved:
+        copied.insert(1, new_markdown_cell(SOLVED, id="solved"))
+    return new_notebook(cells=copied, metadata={"kernelspec": KERNEL})
+
+
+def _headed(exercise: Exercise) -> str:
+    """Return a task with its step and minutes under the heading."""
+    heading, _, rest = exercise.task.partition("\n")
+    return f"{heading}\n\n*{STEPS[exercise.step]} · {exercise.minutes} minutes*\n{rest}"

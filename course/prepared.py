@@ -1,0 +1,57 @@
+"""The prepared predictions: what the networks of a run on the sample say, for every exercise.
+
+They come from the workbook's procedural sample, so their numbers say nothing about photographs.
+`make course-data` writes them from a run's networks.
+"""
+
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+FILE = Path(__file__).with_name("predictions.npz")
+
+
+@cache
+def load() -> SimpleNamespace:
+    """Return the prepared predictions, each a field; all probabilities are float32.
+
+    Returns
+    -------
+    SimpleNamespace
+        `about`, where they come from; `class_names`; `images`, a few validation images,
+        (images, 32, 32, 3) uint8. On validation images: `labels`; `tutorial`, `settled` and
+        `mirrored`, the three networks' (2, images, classes), first the image, then its mirror
+        image; `fits`, those of the repeated fits, (fits, 2, images, classes); `ten_crop` of the
+        settled network, (10, images, classes). The same with `test_` before it on test images,
+        without `fits`. Of the mirrored network on the views of `view_names`: `repairs` on the
+        validation images, `noisy` on corrupted copies of them, one copy each, in the cell `cells`;
+        `scores` and `noisy_scores`, what the loss predictor foretells, (images, views). On copies
+        of test photographs: `copies` (views, rows x photographs, classes), `copy_labels`,
+        `copy_scores`, and `row_groups`, "clean", "seen" or "held out" for each row of copies.
+    """
+    with np.load(FILE) as saved:  # no pickles
+        fields = {name: saved[name] for name in saved.files}
+    for name, values in fields.items():
+        if values.dtype == np.float16:
+            fields[name] = values.astype(np.float32)
+    for name in PROBABILITIES:
+        fields[name] /= fields[name].sum(axis=-1, keepdims=True)
+    fields["about"] = str(fields["about"])
+    fields["class_names"] = fields["class_names"].tolist()
+    fields["view_names"] = fields["view_names"].tolist()
+    return SimpleNamespace(**fields)
+
+
+NETWORKS = ("tutorial", "settled", "mirrored")
+PROBABILITIES = (
+    *NETWORKS,
+    *(f"test_{name}" for name in NETWORKS),
+    "fits",
+    "ten_crop",
+    "test_ten_crop",
+    "repairs",
+    "noisy",
+    "copies",
+)
