@@ -210,3 +210,12 @@ def test_a_lesson_prints_light_and_without_what_is_only_for_screens(look):
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(shade) == dark
+
+
+def test_search_starts_from_any_page_by_keyboard(look):
+    page = look("index.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("despeckle")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results ul.search li a")
+    assert "search.html" in page.url and page.errors == []
