@@ -17,6 +17,7 @@ REBUILT = (
     "03_tune_tta",
     "04_learned_loss_predictor",
     "05_choose_policy",
+    "06_boxes_and_masks",
 )
 MEDIAN, NINE_IN_TEN, MOST = 5, 10, 15
 

@@ -4,13 +4,13 @@ import logging
 from collections import Counter, defaultdict
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import small_workbook
 from distributed import LocalCluster
 from scipy import special
 
+from tta_helpers.quiet import keras  # before TensorFlow, as in the processes that tests start
 from tta_helpers.workbook.place import write_whole
 from tta_helpers.workbook.publishing import with_section
 

@@ -544,14 +544,31 @@ def test_masks_of_classes_by_hand(masked):
     with pytest.raises(DataError, match=r"a\.png holds the class 2, and 2 are named, 0 to 1"):
         read_masks(images, masks, ("ground", "cell"), "classes")
     small = read_masks(images, masks, ("ground", "cell", "nucleus"), "classes", shrink=4)
-    assert small.masks[0].tolist() == [[2, 1]]  # the third of four columns, the last of two
+    assert small.masks[0].tolist() == [[2, 1]]  # of two as frequent ones the one above 0
     assert small.images.shape == (2, 1, 2, 3)
 
 
 def test_a_mask_is_made_smaller_with_its_boxes(masked):
     small = read_masks(*masked, shrink=2)
-    assert small.masks[0].tolist() == [[2, 2, 0], [0, 0, 1]]  # pixels (1, 1), (1, 3) … (3, 5)
-    assert small.boxes[0].tolist() == [[2, 1, 3, 2], [0, 0, 2, 1]]
+    assert small.masks[0].tolist() == [[0, 2, 0], [0, 2, 1]]  # 1, 2 and 0 pixels, 1, 2 and 0
+    assert small.boxes[0].tolist() == [[2, 1, 3, 2], [1, 0, 2, 2]]
+
+
+@pytest.mark.parametrize("shrink", [2, 3, 4, 5])
+def test_blocks_vote_wherever_in_a_block_their_pixels_lie(tmp_path, shrink):
+    """Counted block by block: of as frequent numbers the lowest above 0."""
+    mask = np.random.default_rng(shrink).integers(0, 4, (11, 14))
+    for folder, pixels in (("images", np.zeros((11, 14, 3))), ("masks", mask)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / folder / "a.png")
+    names = ("ground", "one", "two", "three")
+    small = read_masks(
+        tmp_path / "images", tmp_path / "masks", names, "classes", shrink=shrink
+    ).masks[0]
+    for (row, column), number in np.ndenumerate(small):
+        block = mask[shrink * row :, shrink * column :][:shrink, :shrink].ravel().tolist()
+        most = [k for k in range(4) if block.count(k) == max(map(block.count, block))]
+        assert number == next(iter([k for k in most if k] or [0]))
 
 
 def mask_of_another_size(images, masks):

@@ -72,6 +72,37 @@ def test_a_key_holds_the_content_of_the_released_corruptions(small, tmp_path, fa
     assert len(set(keys)) == 3
 
 
+def test_a_key_holds_the_microscope_pictures_where_a_notebook_loads_them(
+    small, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("CELLS_DIR", raising=False)
+    path, picture = small / "notebooks" / "01_one.ipynb", tmp_path / "cells" / "nuclei" / "a.png"
+    for name in ("nuclei", "blood_cells"):
+        (tmp_path / "cells" / name).mkdir(parents=True)
+    before = key()
+    monkeypatch.setenv("CELLS_DIR", str(tmp_path / "cells"))
+    picture.write_bytes(b"one")
+    assert key() == before  # this notebook loads none
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].source += '\nif False:\n    load_cells("nuclei")'
+    nbformat.write(notebook, path)
+    keys = [key()]
+    picture.write_bytes(b"two")
+    keys.append(key())
+    monkeypatch.delenv("CELLS_DIR")
+    keys.append(key())
+    assert len({before, *keys}) == 4
+
+
+def test_a_folder_without_the_microscope_pictures_is_refused_before_anything_runs(
+    small, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CELLS_DIR", str(tmp_path))
+    with pytest.raises(DataError, match="holds no folder 'nuclei': correct source= or CELLS_DIR"):
+        runs.run_workbook(GIVEN, "a")
+    assert tiny.started(small) == []
+
+
 def test_a_failed_chain_says_what_is_older(three, fault, capsys):
     fault("chain that fails after its first notebook")
     runs.run_workbook({**GIVEN, "copies": 3}, "a")

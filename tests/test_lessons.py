@@ -7,11 +7,11 @@ import nbformat
 import numpy as np
 import pytest
 from keras import ops
-from scipy import stats
+from scipy import ndimage, stats
 
-from tta_helpers import loss_predictor, metrics
+from tta_helpers import boxes, loss_predictor, metrics, views
 from tta_helpers.policies import least_confident
-from tta_helpers.workbook import networks, place
+from tta_helpers.workbook import detector, networks, place
 
 
 def defined(notebook, text, **names):
@@ -220,3 +220,58 @@ def test_the_written_out_area_is_that_of_a_mann_whitney_test(values):
     test = stats.mannwhitneyu(doubt[wrong], doubt[~wrong])
     assert area(wrong, doubt) == pytest.approx(test.statistic / (wrong.sum() * (~wrong).sum()))
     assert area(np.ones(90, bool), doubt) == area(np.zeros(90, bool), doubt) == 0.5
+
+
+def test_a_true_box_is_taken_once_by_the_best_box_of_its_class():
+    taken = defined("06", "def taken", np=np, boxes=boxes)["taken"]
+    true = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], float)
+    some = np.array([[1, 0, 11, 10], [0, 0, 10, 10], [20, 0, 30, 10], [40, 6, 50, 16]], float)
+    answer, truth = (some, None, np.array([0, 0, 1, 0])), (true, np.array([0, 0, 0]))
+    assert taken(answer, truth).tolist() == [0, -1, -1, -1]  # twice, another class, IoU 0.25
+    assert taken(answer, truth, 0.25).tolist() == [0, -1, -1, 2]
+    assert taken(answer, (true[:0], np.zeros(0, int))).tolist() == [-1] * 4
+    assert taken((some[:0], None, np.zeros(0, int)), truth).tolist() == []
+
+
+def test_a_turned_map_is_wrong_by_what_the_lesson_says():
+    """One box in the mirror: its centre in column 5 of 12, a quarter of the cell from the left."""
+    maps = np.zeros((1, 12, 5))
+    maps[0, 5] = 1, 0.25, 0.5, 8, 2
+    mirrored, turned = (
+        detector.cell_boxes(one)[0, c] for one, c in ((maps, 5), (maps[:, ::-1], 6))
+    )
+    (right,) = boxes.undo_boxes(views.HorizontalFlip(), mirrored[None], (4, 48))
+    wrong_by = detector.STRIDE * (2 * 0.25 - 1)
+    np.testing.assert_allclose(turned - right, [wrong_by, 0, wrong_by, 0])
+
+
+def test_the_written_out_risk_is_the_share_of_errors_among_the_surest_pixels():
+    rng = np.random.default_rng(0)
+    doubt, errors = rng.random((3, 4, 5)), rng.random((3, 4, 5)) < 0.3
+    kept = np.array([1 / 60, 0.5, 0.99, 1])
+    found = defined("06", "def risks", np=np)["risks"](doubt, errors, kept)
+    order = sorted(zip(doubt.ravel(), errors.ravel(), strict=True))
+    for share, n in zip(found, (1, 30, 60, 60), strict=True):
+        assert share == np.mean([wrong for _, wrong in order[:n]])
+
+
+def test_tiles_are_put_back_where_they_were_cut():
+    pictures = np.random.default_rng(0).random((2, 16, 24, 1))
+    same = SimpleNamespace(predict=lambda tile, **how: tile)
+    tiled = defined("06", "def tiled", np=np, network=same)["tiled"]
+    for step in (8, 4):
+        found, times = tiled(pictures, 8, step)
+        np.testing.assert_allclose(found, pictures[..., 0])
+    assert times[0, 0] == times[-1, -1] == 1 and times[0, 8] == 2 and times[8, 8] == 4
+    assert times.sum() == 3 * 5 * 64
+
+
+@pytest.mark.parametrize("by", [-0.4, 0.0, 0.25])
+def test_the_lean_of_labels_is_how_far_the_pictures_were_moved(by):
+    masks = np.zeros((2, 40, 40), bool)
+    masks[0, 10:22, 8:20] = masks[1, 15:30, 12:30] = True
+    soft = ndimage.gaussian_filter(masks.astype(float), (0, 1.5, 1.5))
+    moved = ndimage.shift(soft, (0, by, 0), order=3)
+    lean = defined("06", "def lean", np=np)["lean"]
+    found = [lean(moved, masks, axis) for axis in (1, 2)]
+    np.testing.assert_allclose(found, [by, 0], atol=0.05)

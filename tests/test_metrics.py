@@ -779,3 +779,43 @@ def test_one_column_is_no_choice():
     with pytest.raises(ValueError, match=r"one column, shape \(3, 1\)"):
         metrics.accuracy(np.zeros(3, int), p)
     assert metrics.accuracy(labels, np.concatenate([1 - p, p], axis=1)) == pytest.approx(1 / 3)
+
+
+def test_resampled_scores_by_hand():
+    """Nine draws: seven rise, one falls, one stays; the interval is NumPy's percentiles."""
+    before = np.array([0.5, 0.4, 0.5, 0.6, 0.5, 0.4, 0.5, 0.6, 0.5, 0.5])
+    change = np.array([0.1, 0.2, 0.1, 0.05, 0.15, 0.1, -0.02, 0.0, 0.12, 0.08])
+    found = metrics.compare_resamples(before, before + change, 40)
+    assert (found.n, found.fixed, found.broken) == (40, 7, 1)
+    assert (found.before, found.after, found.gain) == pytest.approx((0.5, 0.6, 0.1))
+    low, high = np.percentile(change[1:], [2.5, 97.5])
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.p_value == pytest.approx(2 * (1 + 2) / (1 + 9))
+    back = metrics.compare_resamples(before + change, before, 40)
+    assert (back.gain, back.fixed, back.p_value) == pytest.approx((-0.1, 1, found.p_value))
+    same = metrics.compare_resamples(before, before, 40)
+    assert (same.gain, same.p_value, metrics.significant(same)) == (0, 1, "no clear effect")
+
+
+def test_resampled_scores_agree_with_the_bootstrap_of_a_mean():
+    """For a mean, whose interval is known, on many draws."""
+    rng = np.random.default_rng(0)
+    before, after = rng.random((2, 60))
+    after += 0.1
+    rows = np.concatenate([[np.arange(60)], rng.integers(60, size=(4000, 60))])
+    found = metrics.compare_resamples(before[rows].mean(axis=1), after[rows].mean(axis=1), 60)
+    expected = metrics.image_interval(after - before, n_resamples=4000)
+    assert (found.gain, found.low, found.high) == pytest.approx(expected, abs=0.01)
+
+
+def test_draws_without_a_score_are_left_out_and_a_set_without_one_is_refused():
+    before, after = np.array([0.5, np.nan, 0.4, 0.6]), np.array([0.6, 0.7, 0.5, 0.7])
+    found = metrics.compare_resamples(before, after, 3)
+    assert (found.fixed, found.p_value) == (2, pytest.approx(2 / 3))
+    for first, other, words in (
+        (before[:2], after[:2], "shape"),
+        (before, after[:3], "shape"),
+        (before[1:], after[1:], "nan"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            metrics.compare_resamples(first, other, 3)

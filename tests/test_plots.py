@@ -132,6 +132,20 @@ def test_image_grid_keeps_order_and_leaves_empty_places_empty():
     assert figure.get_supxlabel() == "n = 5"
 
 
+def test_image_grid_has_the_size_that_is_asked_for():
+    """Widths of one row of four images, less what stands around them, go with the side."""
+    images = np.zeros((4, 32, 32, 3))
+    small, large = (plots.image_grid(images, columns=4, side=side) for side in (1.5, 3))
+    width, height = large.get_size_inches() - small.get_size_inches()
+    assert 4 * 1.5 < width < 4 * 1.7 and 1.5 < height < 1.7
+
+
+def test_gains_are_named_after_what_they_gain():
+    change = {"flip": (0.01, 0.0, 0.02)}
+    for given, shown in (({}, "gain in accuracy"), ({"x_name": "points of IoU"}, "points of IoU")):
+        assert plots.gains(change, **given).axes[0].get_xlabel().startswith(shown)
+
+
 @pytest.mark.parametrize("label", ["b", "gaussian noise", "one that is far longer than the others"])
 def test_row_labels_lie_within_the_figure(label):
     labels = [label, "b", "c", "d"]
@@ -566,3 +580,32 @@ def test_gain_for_cost_names_every_policy_apart():
     places = [text.xyann[0] for text in axis.texts]
     assert np.diff(places).min() > 0.039 and 0 < min(places) < max(places) < 1
     drawn(plots.gain_for_cost({}, x_name="passes"))
+
+
+def test_boxes_are_drawn_on_their_edges_each_group_in_its_own_way():
+    images = [np.zeros((20, 30)), np.full((20, 30, 3), 255, np.uint8), np.ones((40, 30, 1))]
+    groups = {
+        "labels": [[[1, 2, 5, 9]], np.zeros((0, 4)), [[0, 0, 30, 40]]],
+        "$found$": [[], [[3, 3, 4, 4], [10, 0, 30, 20]], []],
+    }
+    texts = {"labels": [["0.5"], [], ["a\nb"]]}
+    figure = plots.boxed(images, groups, titles=["p", "q"], texts=texts, columns=2, title="t")
+    assert drawn(figure)
+    first, second, third, empty = figure.axes
+    (box,) = first.patches
+    assert (box.get_xy(), box.get_width(), box.get_height()) == ((1, 2), 4, 7)
+    assert first.images[0].get_extent() == [0, 30, 20, 0]  # pixel 0 lies between edges 0 and 1
+    assert (first.get_xlim(), first.get_ylim()) == ((0, 30), (20, 0))
+    assert [patch.get_xy() for patch in second.patches] == [(3, 3), (10, 0)]
+    assert box.get_edgecolor() != second.patches[0].get_edgecolor()
+    assert box.get_linestyle() != second.patches[0].get_linestyle()
+    assert texts_of(first) == ["0.5"] and texts_of(second) == [] and len(third.texts) == 1
+    assert (first.get_title(), second.get_title(), third.get_title()) == ("p", "q", "")
+    assert not empty.axison
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["labels", "$found$"]
+    assert drawn(plots.boxed([], {"none": []}))
+
+
+def texts_of(axis):
+    return [text.get_text() for text in axis.texts]

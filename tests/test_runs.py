@@ -14,7 +14,7 @@ import small_workbook
 import yaml
 
 from tta_helpers.workbook import chain, parameters, place, publishing, runs
-from tta_helpers.workbook.data import DataError, Dataset, Locked
+from tta_helpers.workbook.data import DataError, Dataset, Locked, load_cells
 from tta_helpers.workbook.place import RunError
 
 CODE = """\
@@ -223,6 +223,21 @@ def test_a_record_without_sections_counts_from_the_beginning(workbook):
     saved = runs.read_record("runs/x", "01_one")
     assert set(saved["seconds"]) == {"all"} and 0.3 <= saved["seconds"]["all"] < 30
     assert [one["purpose"] for one in saved["test_set_opened"]] == ["confirm"]
+
+
+def test_a_record_of_several_sets_names_them_all(workbook, monkeypatch):
+    monkeypatch.delenv("CELLS_DIR", raising=False)
+    sets = tuple(load_cells("scenes", n_scenes=(n, 1, 1)) for n in (1, 2))
+    for some in sets[::-1]:
+        some.test.open(f"count {len(some.train)}")
+    values = {"dataset": "auto", "run_dir": "runs/x", "copies": 7, "rate": 0.5, "log": ""}
+    runs.Record("01_one", "runs/x", values, sets).save({}, {})
+    saved = runs.read_record("runs/x", "01_one")
+    told = [saved["dataset"], *saved["more_datasets"]]
+    assert [one["fingerprint"] for one in told] == [some.fingerprint for some in sets]
+    assert [one["purpose"] for one in saved["test_set_opened"]] == ["count 1", "count 2"]
+    summary = runs.summary_table([saved])
+    assert all(some.provenance in summary for some in sets)
 
 
 def test_models_of_other_images_are_refused(workbook, capsys):

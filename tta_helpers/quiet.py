@@ -8,7 +8,8 @@ models do; that is dropped.
 
 TensorFlow turns oneDNN's kernels on by itself on some processors only; here they are asked for on
 all. On two AMD cores the workbook's network then fits in two thirds of the processor time, and
-answers in six tenths of it (measured with TensorFlow 2.21). `TF_ENABLE_ONEDNN_OPTS=0` goes without.
+answers in six tenths of it (measured with TensorFlow 2.21). Results differ in the last digits, so
+import this package before TensorFlow everywhere or nowhere; `TF_ENABLE_ONEDNN_OPTS=0` goes without.
 """
 
 import logging
@@ -38,7 +39,8 @@ def _stderr_kept_aside() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+if "tensorflow" not in sys.modules:  # it reads this once, when it is imported
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 logging.getLogger("tensorflow").addFilter(lambda r: "function retracing" not in r.getMessage())
 with _stderr_kept_aside():
     import keras as keras

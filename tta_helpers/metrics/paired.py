@@ -18,14 +18,16 @@ class PairedComparison:
     n
         Number of images.
     before, after
-        Accuracies, in [0, 1].
+        Accuracies, in [0, 1]; of `compare_values` the means.
     gain, low, high
         after - before, and its interval over images, which holds zero where the test does not
         reject: interval, p-value and `verdict` say the same of one comparison.
     fixed, broken
-        Images that only `after` gets right, and images that only `before` gets right.
+        Images that only `after` gets right, and images that only `before` gets right; of
+        `compare_values` those that are better and those that are worse after the change.
     p_value
-        Exact McNemar test of fixed against broken, two-sided; adjusted where `compare_all` made it.
+        Exact McNemar test of fixed against broken, two-sided (of `compare_values` the paired t
+        test); adjusted where `compare_all` or `with_holm` made it.
     """
 
     n: int
@@ -150,6 +152,49 @@ def compare_copies(before: np.ndarray, after: np.ndarray, level: float = 0.95) -
         fixed=int((after & ~before).sum()),
         broken=int((before & ~after).sum()),
         p_value=float(2 * stats.t.sf(abs(centre) / error, n - 1)),
+    )
+
+
+def compare_values(before: np.ndarray, after: np.ndarray, level: float = 0.95) -> PairedComparison:
+    """Compare one number an image, such as the IoU of its mask, before and after a change.
+
+    Interval and p-value are those of the paired t test over the images, so they say the same.
+
+    Parameters
+    ----------
+    before, after
+        The same images' values, higher is better, shape (images,); two images or more.
+    level
+        Coverage of the interval, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, there is one image alone, or a value is not finite.
+    """
+    before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
+    if before.ndim != 1 or before.shape != after.shape or len(before) < 2:
+        raise ValueError(
+            f"values have shape {before.shape} and {after.shape}; give one for each of the same "
+            "two or more images."
+        )
+    if bad := int((~np.isfinite(before) | ~np.isfinite(after)).sum()):
+        raise ValueError(f"{bad} of {len(before)} images have a value that is not finite.")
+    differences = after - before
+    n, gain, error = len(before), float(differences.mean()), float(stats.sem(differences))
+    half = float(stats.t.isf((1 - level) / 2, n - 1)) * error
+    # Without any spread there is no t: then a difference is certain, and none is none.
+    p_value = 2 * stats.t.sf(abs(gain) / error, n - 1) if error else float(gain == 0)
+    return PairedComparison(
+        n=n,
+        before=float(before.mean()),
+        after=float(after.mean()),
+        gain=gain,
+        low=gain - half,
+        high=gain + half,
+        fixed=int((differences > 0).sum()),
+        broken=int((differences < 0).sum()),
+        p_value=float(p_value),
     )
 
 

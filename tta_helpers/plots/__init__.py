@@ -7,6 +7,7 @@ Names of classes and policies are anybody's. `table` and `noted`, through which 
 show them as they are: no mathematics, no markup, no missing signs.
 """
 
+from tta_helpers.plots.boxed import boxed
 from tta_helpers.plots.changes import by_budget, gain_for_cost, gains
 from tta_helpers.plots.charts import (
     bars,
@@ -28,6 +29,7 @@ __all__ = [
     "answer",
     "bars",
     "both_views",
+    "boxed",
     "by_budget",
     "class_counts",
     "compared",

@@ -16,6 +16,7 @@ def gains(
     changes: Mapping[str, PairedComparison | tuple[float, float, float]],
     note: str = "",
     title: str = "",
+    x_name: str = "gain in accuracy (percentage points), 95 % interval",
 ) -> Figure:
     """Draw each gain in percentage points with its 95 % interval, first on top.
 
@@ -25,7 +26,7 @@ def gains(
     """
     figure, axis = plt.subplots(figsize=(7, 1 + min(0.3 * len(changes), 300)))
     _draw_gains(axis, changes)
-    axis.set_xlabel("gain in accuracy (percentage points), 95 % interval")
+    axis.set_xlabel(x_name)
     axis.set_title(title, loc="left")
     return noted(figure, note)
 

@@ -16,6 +16,7 @@ def image_grid(
     titles: Sequence[str] | None = None,
     *,
     columns: int = 10,
+    side: float = 0.9,
     row_labels: Sequence[str] | None = None,
     title: str = "",
     note: str = "",
@@ -30,6 +31,8 @@ def image_grid(
         One short text an image, shown above it; those for the first row alone will do.
     columns
         Images a row.
+    side
+        Inches of an image's longer side; less where there are many rows.
     row_labels
         One text a row, shown at its left.
     """
@@ -38,7 +41,7 @@ def image_grid(
     rows, longest = max(1, -(-len(images) // columns)), max(images.shape[1:3])
     images = images[:, :: -(-longest // 256), :: -(-longest // 256)]  # finer than is drawn
     height, width = images.shape[1:3]
-    side = np.clip(40 / rows, min(0.3, 300 / rows), 0.9)  # inches; a higher figure cannot be drawn
+    side = np.clip(40 / rows, min(0.3, 300 / rows), side)  # a higher figure cannot be drawn
     inch, gap = max(height, width) / side, -(-max(height, width) // 18)  # in pixels of the images
     lines = max((text.count("\n") + 1 for text in titles), default=0)
     titled = np.arange(rows) < -(-len(titles) // columns)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tta_helpers.workbook.data import file_sha256
-from tta_helpers.workbook.digests import content_digest, digest, package_digest
+from tta_helpers.workbook.digests import cells_digest, content_digest, digest, package_digest
 from tta_helpers.workbook.environment import backend, versions
 from tta_helpers.workbook.kernels import FINGERPRINT, USUAL, Limits, execute
 from tta_helpers.workbook.parameters import checked_for, declared_parameters, inspected
@@ -22,8 +22,8 @@ class Step:
 
     The key stands for everything that the result depends on: the data, the package, the versions
     of Python, Keras, its backend and the packages below them, the parameters but `run_dir`, the
-    files in `cifar10c_dir`, the notebook's text, its files in records/, and all that for the
-    notebooks before it, whose key is `after`.
+    files in `cifar10c_dir`, those in `CELLS_DIR` where the notebook loads them, the notebook's
+    text, its files in records/, and all that for the notebooks before it, whose key is `after`.
     """
 
     path: Path
@@ -57,13 +57,16 @@ def plan(paths: Sequence[Path], given: Mapping[str, Any], fingerprint: str) -> l
     for path, parameters in checked_for(given, list(paths)).items():
         defaults = declared_parameters(path)
         changed = {name: v for name, v in parameters.items() if v != defaults[name]}
+        sources = inspected(path).sources
+        of_cells = any("load_cells(" in source for source in sources)
         records = sorted((path.parent / "records").glob(f"{path.stem[:2]}_*"))
         after = key if steps else ""
         key = digest(
             key,
-            *inspected(path).sources,
+            *sources,
             json.dumps(changed, sort_keys=True),
             content_digest(changed.get("cifar10c_dir", "")),
+            cells_digest() if of_cells else "",
             *(record.read_text(encoding="utf-8") for record in records),
         )
         steps.append(Step(path, changed, key, after, fingerprint))

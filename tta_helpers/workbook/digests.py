@@ -4,7 +4,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from tta_helpers.workbook.data import file_sha256
+from tta_helpers.workbook.data import cells_folder, file_sha256
 from tta_helpers.workbook.place import RunError
 
 ABOUT_RUNS = (
@@ -43,6 +43,13 @@ def content_digest(folder: str) -> str:
     files = sorted(Path(folder).glob("*.npy")) if folder else []
     stamps = [(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return digest(*(f"{stamp[0].name} {_digest_of_stamped(*stamp)}" for stamp in stamps))
+
+
+def cells_digest() -> str:
+    """Return a digest of the microscope pictures that `CELLS_DIR` names; of nothing without it."""
+    folders = [cells_folder(name) for name in ("nuclei", "blood_cells")]
+    paths = sorted(p for folder in folders if folder for p in folder.rglob("*") if p.is_file())
+    return digest(*(f"{path.name} {file_sha256(path)}" for path in paths))
 
 
 @functools.lru_cache(maxsize=256)

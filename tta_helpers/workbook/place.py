@@ -14,6 +14,7 @@ LESSONS = (
     "03_tune_tta",
     "04_learned_loss_predictor",
     "05_choose_policy",
+    "06_boxes_and_masks",
 )
 LONGEST_NAME = 60  # in UTF-8 at most 240 bytes, and names that begin with it fit in 255
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tta_helpers.workbook.data import Dataset, available_memory
+from tta_helpers.workbook.data import Dataset, available_memory, cells_folder
 from tta_helpers.workbook.place import RunError
 
 SMALLEST = 8  # pixels a side: the lessons' network halves images three times
@@ -65,6 +65,18 @@ def _check_cifar10c(folder: str, data: Dataset, given: Mapping[str, Any]) -> Non
             f"cifar10c_dir is {folder}, which was not made from the test images of {data.label}: "
             'take the whole CIFAR-10 at its own size (n_test 0, image_size 0), or leave it at "".'
         )
+
+
+def check_cells() -> None:
+    """Refuse a `CELLS_DIR` without the pictures of the lesson on boxes and masks.
+
+    Raises
+    ------
+    DataError
+        If it is set, and is no path or lacks a folder.
+    """
+    for name in ("nuclei", "blood_cells"):
+        cells_folder(name)
 
 
 def check_disk(folder: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tta_helpers.workbook import place
-from tta_helpers.workbook.data import Dataset
+from tta_helpers.workbook.data import AnnotatedSplits, Dataset
 from tta_helpers.workbook.environment import begun, environment, environment_line
 from tta_helpers.workbook.kernels import FINGERPRINT
 from tta_helpers.workbook.parameters import declared_parameters
@@ -36,7 +36,8 @@ class Record:
     values
         Where the parameters' values are: `globals()` of the notebook.
     dataset
-        The data that the results come from.
+        The data that the results come from; several sets of pictures with boxes or masks as a
+        tuple.
 
     Raises
     ------
@@ -45,23 +46,30 @@ class Record:
     """
 
     def __init__(
-        self, notebook: str, run_dir: str | Path, values: Mapping[str, Any], dataset: Dataset
+        self,
+        notebook: str,
+        run_dir: str | Path,
+        values: Mapping[str, Any],
+        dataset: Dataset | tuple[AnnotatedSplits, ...],
     ) -> None:
-        _check_data(dataset)
+        if isinstance(dataset, Dataset):
+            _check_data(dataset)
+        sets = dataset if isinstance(dataset, tuple) else (dataset,)
+        told = [
+            {"name": some.name, "provenance": some.provenance, "fingerprint": some.fingerprint}
+            for some in sets
+        ]
         self.path = run_folder(run_dir) / f"{notebook}.json"
         names = declared_parameters(place.notebooks() / f"{notebook}.ipynb")
         self._head = {
             "notebook": notebook,
             "parameters": {name: values[name] for name in names if name != "run_dir"},
-            "dataset": {
-                "name": dataset.name,
-                "provenance": dataset.provenance,
-                "fingerprint": dataset.fingerprint,
-            },
+            "dataset": told[0],
+            **({"more_datasets": told[1:]} if told[1:] else {}),
             **environment(),
             "commit": _commit(),
         }
-        self._dataset = dataset
+        self._sets = sets
         self._clock: list[tuple[str, float]] = [("set-up", begun())]
 
     def section(self, name: str) -> None:
@@ -91,7 +99,7 @@ class Record:
             **self._head,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
-            "test_set_opened": self._dataset.test.openings,
+            "test_set_opened": [opening for some in self._sets for opening in some.test.openings],
             "about": about,
             "headline": dict(headline),
             "metrics": dict(metrics),
@@ -241,7 +249,8 @@ def summary_table(records: Iterable[Mapping[str, Any]], older: Collection[str] =
         about = record.get("about", "") or "-"
         lines.append(f"| {name}{mark} | {about} | {' | '.join(cells)} | {seconds} |")
     # Each only once, in the order of the notebooks.
-    provenance = dict.fromkeys(record["dataset"]["provenance"] for record in records)
+    sets = (found for r in records for found in (r["dataset"], *r.get("more_datasets", ())))
+    provenance = dict.fromkeys(found["provenance"] for found in sets)
     machines = dict.fromkeys(environment_line(record) for record in records)
     told = "Older: from before a notebook above ran again. The same run makes them anew."
     notes = [told] if older else []

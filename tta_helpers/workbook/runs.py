@@ -33,7 +33,7 @@ from tta_helpers.workbook.place import (
     run_folder,
     write_whole,
 )
-from tta_helpers.workbook.preflight import check_data, check_disk
+from tta_helpers.workbook.preflight import check_cells, check_data, check_disk
 from tta_helpers.workbook.records import (
     Record,
     announce,
@@ -87,6 +87,7 @@ def run_workbook(given: Mapping[str, Any], name: str, limits: Limits = USUAL) ->
     checked_for(given, paths)  # before the data are decoded, which can take a while
     folder = named_folder(name)
     check_disk(folder)
+    check_cells()
     tell_set_aside()
     with locked(folder):
         data = load_dataset(given["dataset"], image_size=given.get("image_size") or None)

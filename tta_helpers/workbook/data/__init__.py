@@ -13,7 +13,7 @@ from tta_helpers.workbook.data.annotated import (
     make_splits,
     split_by_name,
 )
-from tta_helpers.workbook.data.cells import load_cells
+from tta_helpers.workbook.data.cells import cells_folder, load_cells
 from tta_helpers.workbook.data.dataset import Dataset, train_validation_split
 from tta_helpers.workbook.data.download import file_sha256
 from tta_helpers.workbook.data.errors import DataError, some
@@ -33,6 +33,7 @@ __all__ = [
     "Locked",
     "LockedPictures",
     "available_memory",
+    "cells_folder",
     "file_sha256",
     "keras_home",
     "load_cells",

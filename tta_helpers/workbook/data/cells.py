@@ -77,20 +77,34 @@ def load_cells(
         raise DataError(f"unknown set {name!r}: use one of {', '.join(CELLS)}")
     check_numbers(shrink)
     Faults(faults, Path())  # refuses another word
-    named = os.environ.get("CELLS_DIR")
     if name == "scenes":
         return _scenes("asked for by name", n_scenes)
-    if source is None and not named:
+    folder = cells_folder(name, source)
+    if folder is None:
         return _scenes(f"CELLS_DIR is not set, so they stand in for {name!r}", n_scenes)
-    folder = given_path(named if source is None else source, "source= or CELLS_DIR")
     why = "the folder named by CELLS_DIR" if source is None else "the folder given as source"
+    load = _nuclei if name == "nuclei" else _blood_cells
+    return load(folder, why, faults, shrink)
+
+
+def cells_folder(name: str, source: str | os.PathLike | None = None) -> Path | None:
+    """Return the folder of "nuclei" or "blood_cells"; None where no source and no CELLS_DIR is set.
+
+    Raises
+    ------
+    DataError
+        If the source, or else `CELLS_DIR`, is no path or does not hold that folder.
+    """
+    named = os.environ.get("CELLS_DIR")
+    if source is None and not named:
+        return None
+    folder = given_path(named if source is None else source, "source= or CELLS_DIR")
     if not (folder / name).is_dir():
         raise DataError(
             f"{printable(folder)} holds no folder {name!r}: correct source= or CELLS_DIR, or "
             "leave both out for drawn scenes"
         )
-    load = _nuclei if name == "nuclei" else _blood_cells
-    return load(folder / name, why, faults, shrink)
+    return folder / name
 
 
 def _nuclei(folder: Path, why: str, faults: str, shrink: int) -> AnnotatedSplits:

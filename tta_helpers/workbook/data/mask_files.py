@@ -55,8 +55,8 @@ def read_masks(
         "refuse": an error names all that is faulty. "drop" leaves faulty pictures and objects out
         and lists them in `dropped`.
     shrink
-        Whole factor by which pictures (averages of blocks) and masks (a block's middle pixel) are
-        made smaller; an object on none of those pixels is gone.
+        Whole factor by which pictures (averages of blocks) and masks (a block's most frequent
+        number) are made smaller; an object that is the most frequent one of no block is gone.
 
     Raises
     ------
@@ -184,8 +184,22 @@ def _known(mask: np.ndarray, classes: Sequence[str], path: Path) -> np.ndarray:
 
 
 def _shrunk_mask(mask: np.ndarray, shrink: int) -> np.ndarray:
-    """Return the middle pixel of each block, or the nearest one in the picture."""
-    rows, columns = (
-        np.minimum(np.arange(0, side, shrink) + shrink // 2, side - 1) for side in mask.shape
+    """Return the number that most pixels of each block have; blocks at an edge may be smaller.
+
+    Of several as frequent ones the lowest above 0. The place within a block does not matter, so
+    that mirrored masks shrink to mirrored ones: a pixel picked from blocks of 2 x 2 would move the
+    mask against the picture.
+    """
+    if shrink == 1:
+        return mask
+    height, width = (-(-side // shrink) for side in mask.shape)
+    whole = [(0, n * shrink - side) for n, side in zip((height, width), mask.shape, strict=True)]
+    padded = np.pad(mask.astype(np.int64), whole, constant_values=-1)  # no number has -1
+    blocks = padded.reshape(height, shrink, width, shrink).swapaxes(1, 2)
+    blocks = blocks.reshape(height, width, -1)
+    votes = np.stack(
+        [(blocks == part[..., None]).sum(axis=-1) for part in np.moveaxis(blocks, -1, 0)], -1
     )
-    return mask[np.ix_(rows, columns)]
+    rank = np.where(blocks < 0, -1, 2 * votes + (blocks > 0))
+    best = rank == rank.max(axis=-1, keepdims=True)
+    return np.where(best, blocks, blocks.max(initial=0)).min(axis=-1).astype(mask.dtype)
