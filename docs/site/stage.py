@@ -107,6 +107,8 @@ def shown(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
     book = nbformat.from_dict(book)
     book.metadata.pop("widgets", None)
     for number, cell in enumerate(book.cells, 1):
+        if number > 1 and cell.source.startswith("# ") and cell.cell_type == "markdown":
+            cell.source = f"#{cell.source}"  # a page has one title
         if cell.cell_type == "code":
             kept = [one for one in cell.outputs if not blank(one)]
             cell.outputs = [panel() if WIDGET in one.get("data", {}) else one for one in kept]
