@@ -4,7 +4,7 @@
 #          CELLS_DIR=folder with the microscope pictures of lesson 06
 #          SWEEP=file in sweeps/  OPTIONS="--workers 4", "--scheduler tcp://…" or "--slurm settings.yml"
 #          MODEL=, IMAGES= and OUT= for shards
-#          PYTHON=interpreter to build .venv with
+#          PYTHON=interpreter to build the environments with
 PYTHON ?=
 TIER ?= lesson
 NAME ?= $(TIER)
@@ -17,6 +17,7 @@ export MATPLOTLIBRC := $(CURDIR)/notebooks
 BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench
+SITE := .venv-site
 # Neither these nor pip are to stop at a reader's PYTHONWARNINGS=error.
 RUNS := $(BIN)/python -W ignore -m tta_helpers.workbook.runs
 SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
@@ -26,7 +27,7 @@ RUNNER_TESTS := chain clusters command docs fuzz kernels makefile parameters rea
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
-    docs clean
+    docs site site-test try-it clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
@@ -46,6 +47,9 @@ help:
 	@echo "make course   write the learner's copies, quizzes and guide of course/ from their sources"
 	@echo "make course-data  what the exercises take, from runs/$(NAME), a lesson run on the sample"
 	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
+	@echo "make site     build the site from notebooks and docs/ into build/site"
+	@echo "make site-test   look at the built site in Chromium, page by page"
+	@echo "make try-it   fit the networks of the site's page \"Try it\" and store what they answer"
 	@echo "make clean    remove the environments and caches; runs/ and downloads stay"
 
 run: $(READY)
@@ -72,7 +76,7 @@ test-data: $(READY)
 	$(PYTEST) tests/datasets -o norecursedirs=
 
 soak: $(READY)
-	$(PYTEST) tests -o norecursedirs=datasets --faults-into docs/faults.md
+	$(PYTEST) tests -o norecursedirs="datasets site" --faults-into docs/faults.md
 
 # JAX lies aside, so that the environment stays that of the lock; what else it needs is in there.
 test-backends: $(READY)
@@ -129,8 +133,19 @@ course-data: $(READY)
 docs: $(READY)
 	@$(BIN)/python docs/write.py
 
+# The site needs neither Keras nor .venv: nothing is executed, and what it shows is committed.
+site: $(SITE)/ready
+	@$(SITE)/bin/python -W ignore docs/site/build.py
+
+site-test: site
+	$(SITE)/bin/python -m pytest -c tests/site/pytest.ini tests/site
+
+try-it: $(READY)
+	@$(RUNS) run --dataset sample --name sample
+	@$(BIN)/python -W ignore docs/site/tryit_data.py runs/sample
+
 clean:
-	rm -rf .venv $(BENCH) data/cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv $(BENCH) $(SITE) data/cache .pytest_cache .ruff_cache *.egg-info
 
 # Run pip with its output in a file, shown only if it fails. On a terminal a line counts the packages.
 define quietly
@@ -155,23 +170,27 @@ else ifneq ($(BUILT),$(LOCK))
 .PHONY: $(READY)
 endif
 
-$(READY): export PYTHONWARNINGS :=
-
 # TensorFlow has wheels for Python 3.11 to 3.13, so the first interpreter of those is taken.
+define find_python
+python=""; \
+for candidate in $(if $(strip $(PYTHON)),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python); do \
+    if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+    then python="$$candidate"; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+    echo "error: no Python 3.11, 3.12 or 3.13 found, the versions that TensorFlow has packages for." >&2; \
+    echo "Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; \
+fi
+endef
+
+$(READY) $(SITE)/ready: export PYTHONWARNINGS :=
+
 $(READY):
 	@case "$$PWD" in *:*) \
 	    echo "error: $$PWD cannot hold a virtual environment, because of the colon in its path;" \
 	        "move the workbook." >&2; exit 1 ;; \
 	esac; \
-	python=""; \
-	for candidate in $(if $(strip $(PYTHON)),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python); do \
-	    if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
-	    then python="$$candidate"; break; fi; \
-	done; \
-	if [ -z "$$python" ]; then \
-	    echo "error: no Python 3.11, 3.12 or 3.13 found, the versions that TensorFlow has packages for." >&2; \
-	    echo "Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; \
-	fi; \
+	$(find_python); \
 	echo "Building .venv with $$("$$python" --version) (two or three minutes, once) ..."; \
 	"$$python" -m venv --clear .venv
 	@$(call quietly,$(BIN)/python -m pip install --retries 2 --require-hashes -r requirements.txt && \
@@ -180,6 +199,15 @@ $(READY):
 	    echo "Behind a proxy or a mirror, set HTTPS_PROXY or PIP_INDEX_URL and try again." >&2; exit 1; \
 	}
 	@cat requirements.txt pyproject.toml | cksum > $(READY)
+
+$(SITE)/ready: docs/site/requirements.txt
+	@$(find_python); echo "Building $(SITE) with Sphinx (a minute, once) ..."; \
+	"$$python" -m venv --clear $(SITE)
+	@$(call quietly,$(SITE)/bin/python -m pip install --retries 2 --require-hashes \
+	    -r docs/site/requirements.txt) || { \
+	    echo "error: the packages could not be installed. Is the package index within reach?" >&2; \
+	    rm -rf $(SITE); exit 1; }
+	@touch $(SITE)/ready
 
 # PyTorch, ttach and JAX lie over .venv in an environment that only the benchmarks use. Without it
 # they measure the rest.

@@ -26,7 +26,7 @@ def check(*paths):
 
 
 def test_workflows_follow_the_published_schema(tmp_path):
-    assert {path.stem for path in WORKFLOWS} == {"ci", "gpu", "newest"}
+    assert {path.stem for path in WORKFLOWS} == {"ci", "gpu", "newest", "pages"}
     found = check(*WORKFLOWS)
     assert found.returncode == 0, found.stdout + found.stderr
     wrong = tmp_path / "wrong.yml"
@@ -62,6 +62,18 @@ def test_ci_tries_the_other_backend_and_the_wheel():
     for target in ("test-backends", "wheel"):
         assert f"make {target} PYTHON=python" in hosted
         assert f"timed make {target}" in own
+
+
+def test_the_site_is_looked_at_before_it_is_published_and_from_main_alone():
+    path = place.ROOT / ".github/workflows/pages.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    site, publish = content["jobs"]["site"], content["jobs"]["publish"]
+    ran = [step.get("run", "") for step in site["steps"]]
+    assert any("google-chrome" in text for text in ran[: ran.index("make site-test PYTHON=python")])
+    assert publish["needs"] == "site" and publish["if"] == "github.ref == 'refs/heads/main'"
+    assert content["permissions"] == {"contents": "read"}
+    assert publish["permissions"] == {"pages": "write", "id-token": "write"}
+    assert site["env"]["SITE_REPOSITORY"].endswith("${{ github.repository }}")
 
 
 def test_require_gpu_says_what_keras_sees(monkeypatch, capsys):
