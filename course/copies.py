@@ -9,9 +9,9 @@ from course.sources import (
     SOURCES,
     STEPS,
     Exercise,
+    cells_of,
     exercises_of,
     lessons,
-    read_cells,
     solution_of,
     with_hole,
 )
@@ -23,16 +23,16 @@ SOLVED = "*These are the solutions, one way each; other right ways pass the chec
 def notebooks() -> dict[Path, str]:
     """Return the text of every copy by its path."""
     found = {}
-    for lesson, source in lessons().items():
+    for lesson in lessons():
         for kind, solved in (("exercises", False), ("solutions", True)):
             path = SOURCES.parent / f"{lesson[:2]}_{kind}.ipynb"
-            found[path] = nbformat.writes(copy_of(source, solved)) + "\n"
+            found[path] = nbformat.writes(copy_of(lesson, solved)) + "\n"
     return found
 
 
-def copy_of(source: Path, solved: bool) -> nbformat.NotebookNode:
-    """Return one copy of a source, with holes or solved; the ids of its cells are fixed."""
-    cells, given = read_cells(source), 0
+def copy_of(lesson: str, solved: bool) -> nbformat.NotebookNode:
+    """Return a copy of a lesson's exercises, with holes or solved; cells have fixed ids."""
+    cells, given = cells_of(lesson), 0
     tasks = {exercise.name: exercise for exercise in exercises_of(cells)}
     copied = []
     for cell in cells:

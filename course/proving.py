@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from course.checks import verdict
-from course.sources import Exercise, lessons, read_cells
+from course.sources import Exercise, cells_of
 
 
 @cache
@@ -16,7 +16,7 @@ def given(lesson: str) -> dict[str, Any]:
     names: dict[str, Any] = {}
     path = list(sys.path)  # a notebook puts the workbook's folder there
     with redirect_stdout(io.StringIO()):
-        for cell in read_cells(lessons()[lesson]):
+        for cell in cells_of(lesson):
             if cell.kind == "code" and cell.role == "given":
                 exec(cell.text, names)
     sys.path[:] = path

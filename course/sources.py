@@ -121,14 +121,25 @@ def _opened(cell: Cell) -> Exercise:
     return Exercise(cell.settings["exercise"], **settings, task=cell.text)
 
 
-def lessons() -> dict[str, Path]:
-    """Return the sources by the name of their lesson, in order."""
-    return {path.stem: path for path in sorted(SOURCES.glob("*.py"))}
+def lessons() -> dict[str, list[Path]]:
+    """Return the sources by the name of their lesson, in order.
+
+    A lesson of two parts has two, `NN_name.py` and `NN_name_part_b.py`.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(SOURCES.glob("*.py")):
+        found.setdefault(path.stem.partition("_part_")[0], []).append(path)
+    return found
+
+
+def cells_of(lesson: str) -> list[Cell]:
+    """Return the cells of a lesson's sources, one after the other."""
+    return [cell for path in lessons()[lesson] for cell in read_cells(path)]
 
 
 def exercises(lesson: str) -> list[Exercise]:
     """Return the exercises of a lesson."""
-    return exercises_of(read_cells(lessons()[lesson]))
+    return exercises_of(cells_of(lesson))
 
 
 def opening(text: str) -> str:

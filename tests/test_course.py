@@ -172,6 +172,14 @@ def test_sources_that_cannot_be_read_are_refused(text, tmp_path):
         sources.read_cells(tmp_path / "x.py")
 
 
+def test_two_parts_make_one_lesson(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "SOURCES", tmp_path)
+    for name in ("06_x_part_b", "06_x", "07_y"):
+        (tmp_path / f"{name}.py").write_text(f"# %%\n{name!r}\n")
+    assert list(sources.lessons()) == ["06_x", "07_y"]
+    assert [cell.text for cell in sources.cells_of("06_x")] == ["'06_x'", "'06_x_part_b'"]
+
+
 TASK = sources.Cell(
     "markdown", "## 1. T", {"exercise": "a", "objective": "o", "step": "read", "minutes": 1}
 )

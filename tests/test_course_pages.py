@@ -43,6 +43,22 @@ def half_a_point():
     return smallest(lambda n: 2 * change.std() / np.sqrt(n) <= change.mean() + 1e-12)
 
 
+def in_the_mirror():
+    strip = np.repeat([0, 1, 0], [30, 20, 50])
+    return "From {} to {}".format(*np.flatnonzero(np.diff(strip[::-1])) + 1)
+
+
+def off_by():
+    turned = np.flatnonzero(np.eye(10)[3][::-1])[0]  # column 3 of ten, of 4 pixels each
+    return abs((4 * turned + 1) - (40 - (4 * 3 + 1)))
+
+
+def shifted_squares():
+    squares = np.zeros((2, 20, 40), bool)
+    squares[0, :, :20], squares[1, :, 10:30] = True, True
+    return squares.all(axis=0).sum() / squares.any(axis=0).sum()
+
+
 COMPUTED = {
     "twice_the_filters": lambda: f"{np.prod([2 * 32, 2 * 64]) // np.prod([32, 64])}",
     "error_of_5000": lambda: f"{100 * stats.sem(np.repeat([1, 0], [3500, 1500]), ddof=0):.2f}",
@@ -54,6 +70,10 @@ COMPUTED = {
     ),
     "ten_for_a_fifth": lambda: f"{np.mean([1, 1, 1, 1, 10]):.1f}",
     "half_a_point": lambda: f"{half_a_point():,}",
+    "box_in_the_mirror": in_the_mirror,
+    "two_of_four": lambda: f"{np.mean([0.8, 0.8, 0, 0]):g} and {np.max([0.8, 0.8]):g}",
+    "turned_maps": lambda: f"{off_by()}",
+    "iou_by_hand": lambda: f"{shifted_squares():.2f}",
 }
 
 
@@ -65,6 +85,17 @@ def test_a_quiz_asks_what_the_lesson_asks_and_shuffles_its_options(lesson):
     names = [q["name"] for q in questions]
     assert len(set(names)) == len(names)
     assert len({quizzing.right_letter(q) for q in questions}) > 1
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_length_of_an_option_does_not_give_it_away(lesson):
+    questions = quizzing.quiz(lesson)
+    longest, shortest = 0, 0
+    for question in questions:
+        (right,) = [len(o["text"]) for o in question["options"] if o.get("right")]
+        wrong = [len(o["text"]) for o in question["options"] if not o.get("right")]
+        longest, shortest = longest + (right > max(wrong)), shortest + (right < min(wrong))
+    assert max(longest, shortest) <= len(questions) / 2
 
 
 def test_answers_that_can_be_computed_are():
@@ -139,7 +170,7 @@ def test_schedules_keep_their_time_and_have_breaks():
         sessions = [[guiding.minutes_of(p) for p in s["parts"]] for s in plan["sessions"]]
         minutes = [sum(minutes for _, minutes in session) for session in sessions]
         assert sum(minutes) <= plan["most"] and max(minutes) <= 100, plan["name"]
-        if plan["name"] == "Half a day":
+        if plan["name"].startswith("Half a day"):
             assert [session[-1][0] for session in sessions[:-1]] == ["Break"] * (len(sessions) - 1)
     with pytest.raises(ValueError, match="no exercise"):
         guiding.minutes_of({"exercise": "nowhere"})
