@@ -22,8 +22,8 @@ SITE := .venv-site
 RUNS := $(BIN)/python -W ignore -m tta_helpers.workbook.runs
 SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
-RUNNER_TESTS := chain clusters command docs fuzz kernels makefile parameters real runs shards survival \
-    sweeps wheel
+RUNNER_TESTS := chain clusters command course course_boxes course_pages docs fuzz kernels makefile \
+    parameters real runs shards site survival sweeps wheel
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
