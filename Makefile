@@ -22,8 +22,10 @@ SITE := .venv-site
 RUNS := $(BIN)/python -W ignore -m tta_helpers.workbook.runs
 SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
-RUNNER_TESTS := chain clusters command course course_boxes course_pages docs fuzz kernels makefile \
-    parameters real runs shards site survival sweeps wheel
+# Tests that run the workbook, or that no backend takes part in: once is enough.
+ONCE := annotated boxes chain clusters command corruptions course course_boxes course_pages docs fuzz \
+    kernels makefile manner metrics parameters plots policies progress readme real runs shards \
+    site survival sweeps wheel workflows
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
@@ -82,7 +84,7 @@ soak: $(READY)
 test-backends: $(READY)
 	@$(call quietly,$(BIN)/python -m pip install --upgrade --target build/jax --no-deps $(JAX))
 	PYTHONPATH="$(CURDIR)/build/jax" KERAS_BACKEND=jax $(PYTEST) tests \
-	    $(foreach name,$(RUNNER_TESTS),--ignore tests/test_$(name).py)
+	    $(foreach name,$(ONCE),--ignore tests/test_$(name).py)
 
 # As a reader installs it: the wheel, what it asks for, and one backend, in the locks' versions.
 wheel: $(READY)
