@@ -5,7 +5,6 @@ import re
 import cell_lengths
 import nbformat
 import pytest
-from cell_lengths import REBUILT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tta_helpers.workbook import place
@@ -113,7 +112,7 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
-@pytest.mark.parametrize("name", REBUILT)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_test_set_is_opened_once_in_the_last_section(name):
     cells = cells_of(name)
     assert openings(cells) == (OPENED.get(name, 1), True)
@@ -134,14 +133,14 @@ def test_no_lesson_goes_round_the_lock(name):
     assert not any(PRIVATE.search(code_of(cell)) for cell in cells)
 
 
-@pytest.mark.parametrize("name", REBUILT)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_prediction_has_its_answer(name):
     cells = cells_of(name)
     assert unanswered(cells) == []
     assert sum("**Predict" in text_of(cell) for cell in cells) >= 5
 
 
-@pytest.mark.parametrize("name", REBUILT)
+@pytest.mark.parametrize("name", EVERY)
 def test_terms_are_linked_to_the_glossary(name):
     assert len(set(ANCHOR.findall("\n".join(map(text_of, cells_of(name)))))) >= 5
 
@@ -153,12 +152,12 @@ def test_every_link_of_a_lesson_leads_to_a_file_and_to_an_entry(name):
     assert set(ANCHOR.findall(text)) <= anchors(GLOSSARY)
 
 
-@pytest.mark.parametrize("name", REBUILT)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_figure_has_an_alternative_text_of_its_own(name):
     assert alternatives_are_good(alternatives(cells_of(name)))
 
 
-@pytest.mark.parametrize("name", REBUILT)
+@pytest.mark.parametrize("name", EVERY)
 def test_no_result_is_typed(name):
     assert typed(cells_of(name)) == []
 
@@ -279,7 +278,7 @@ def test_a_lesson_past_a_limit_fails_by_name_and_others_are_only_printed(
 ):
     long = "import numpy as np\n" + "x = 1\n" * 15
     cells = lesson(("text", long * 2), *[("code", "x = 1")] * 19, ("code", long))
-    paths = [tmp_path / f"{name}.ipynb" for name in (REBUILT[0], "05_other")]
+    paths = [tmp_path / f"{name}.ipynb" for name in (EVERY[0], "05_other")]
     for path in paths:
         nbformat.write(new_notebook(cells=cells), path)
     monkeypatch.setattr(place, "lesson_paths", lambda: paths)
@@ -287,6 +286,6 @@ def test_a_lesson_past_a_limit_fails_by_name_and_others_are_only_printed(
     *lines, fault = capsys.readouterr().out.splitlines()
     counted = "20 code cells; lines: median 1, nine in ten at most 1, longest 16"
     assert lines == [f"{path.stem}: {counted}" for path in paths]
-    assert fault.startswith(f"{REBUILT[0]}: 16 lines") and "'import numpy as np'" in fault
+    assert fault.startswith(f"{EVERY[0]}: 16 lines") and "'import numpy as np'" in fault
     monkeypatch.setattr(place, "lesson_paths", lambda: paths[1:])
     assert cell_lengths.main() == 0
