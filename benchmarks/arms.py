@@ -72,6 +72,7 @@ class Bench:
         )
         copies, cells = corrupted_cells(self.images[self.valid], SEEN, 1, 0)
         self.noisy, self.corruption = copies[:, 0], np.array(SEEN)[cells[:, 0] // 5]
+        self.clean, self._answers = self.images[self.valid], {}
 
     def drawn(self, rows: np.ndarray, n: int, names: tuple[str, ...], stream: int) -> tuple:
         """Return n training photographs, two of three corrupted, their labels and kinds."""
@@ -129,8 +130,9 @@ class Bench:
         predictor = self.trained(candidates, network, losses, names)
         spent = time.process_time() - start
         labels = self.labels[self.valid]
-        noisy, rho = self.answers(predictor, candidates, self.noisy)
-        clean, _ = self.answers(predictor, candidates, self.images[self.valid])
+        on_noisy, on_clean = self.answers(of_views)
+        noisy, rho = self.choice(predictor, self.noisy, on_noisy)
+        clean, _ = self.choice(predictor, self.clean, on_clean)
         its_own = np.isin(self.corruption, names)
         change = metrics.compare(labels, *noisy)
         return {
@@ -147,10 +149,18 @@ class Bench:
             "target": self.about,
         }
 
-    def answers(self, predictor: keras.Model, candidates: tuple, images: np.ndarray) -> tuple:
-        """Return the target's answers to the images and to the views chosen; rank correlation."""
+    def answers(self, of_views: str) -> list[np.ndarray]:
+        """Return the target's answers to all views of noisy and of clean images, asked for once."""
+        if of_views not in self._answers:
+            self._answers[of_views] = [
+                predict_views(self.target, images, VIEWS[of_views])
+                for images in (self.noisy, self.clean)
+            ]
+        return self._answers[of_views]
+
+    def choice(self, predictor: keras.Model, images: np.ndarray, probs: np.ndarray) -> tuple:
+        """Return the answers to the images and to the views chosen, and the rank correlation."""
         scores = lp.predict_scores(predictor, images)
-        probs = predict_views(self.target, images, candidates)
         losses = policies.cross_entropy(self.labels[self.valid], probs)
         chosen = policies.chosen(probs, policies.lowest(scores))
         return (probs[0], chosen), metrics.rank_correlation(scores, losses).mean()
