@@ -9,7 +9,6 @@ gone on with.
 """
 
 import csv
-import io
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from tta_helpers.predict import predict_views
 from tta_helpers.workbook import networks, runs
 from tta_helpers.workbook.corruptions import GROUPS, SEEN, corrupted_cells
 from tta_helpers.workbook.data import load_dataset, train_validation_split
-from tta_helpers.workbook.place import write_whole
+from tta_helpers.workbook.place import write_csv
 
 KEY = ("views", "network", "losses", "learned from")
 VIEWS = {"workbook": views.REPAIRS, "paper": views.TWELVE}
@@ -180,11 +179,7 @@ def main(run_dir: str, target: str, path: str, sizes: Sizes = Sizes(), arms: tup
     for arm in arms:
         if named(arm) not in done:
             lines.append(bench.judged(arm))
-            text = io.StringIO()
-            table = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-            table.writeheader()
-            table.writerows(lines)
-            write_whole(file, text.getvalue())
+            write_csv(file, lines)
             print(lines[-1], flush=True)
 
 

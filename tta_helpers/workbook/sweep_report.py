@@ -1,6 +1,5 @@
 """What a sweep found: its finished runs, gathered into a table and a report notebook."""
 
-import csv
 import importlib.util
 import io
 import json
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tta_helpers.workbook import place
 from tta_helpers.workbook.chain import intact
 from tta_helpers.workbook.kernels import execute
-from tta_helpers.workbook.place import RunError, locked, write_whole
+from tta_helpers.workbook.place import RunError, locked, write_csv, write_whole
 from tta_helpers.workbook.publishing import executed_copy, pictures, with_section
 from tta_helpers.workbook.records import read_record
 from tta_helpers.workbook.sweep_files import REPORT
@@ -101,11 +100,7 @@ def write_report(name: str) -> None:
         if not gathered:
             raise RunError(f"No run of {name} is finished; see runs/{name}/failures.txt.")
         rows = tidy(gathered)
-        text = io.StringIO()
-        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-        write_whole(folder / "table.csv", text.getvalue())
+        write_csv(folder / "table.csv", rows)
         _write_parquet(folder / "table.parquet", rows)
         print(f"{len(gathered)} of {len(manifest['runs'])} runs, {len(rows):,} numbers.")
         execute(place.notebooks() / f"{REPORT}.ipynb", folder, manifest["report"])
