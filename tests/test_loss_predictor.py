@@ -42,6 +42,16 @@ def test_compact_predictor_is_small(n_views, n_kinds):
     assert work == by_hand + 64 * (10 + 10 * n_views + n_kinds) + n_kinds * n_views
 
 
+def test_a_wider_predictor_has_more_units_everywhere_but_in_what_it_says():
+    wide = lp.compact_predictor((8, 12, 3), n_views=5, n_classes=4, n_kinds=3, width=2)
+    first = 16 * 18 * 32  # sixteen runs of six pixels, thirty-two units
+    second = 2 * (8 * 32) * 40  # two strips of eight runs
+    third = (2 * 32 + 2 * 40) * 128
+    heads = 128 * (4 + 4 * 5 + 3) + 3 * 5
+    assert sum(row[3] for row in networks.multiply_adds(wide)) == first + second + third + heads
+    assert wide.output_shape == (None, 5)
+
+
 def test_compact_scores_are_expected_over_the_guessed_class():
     predictor = lp.compact_predictor((8, 12, 3), n_views=5, n_classes=4)
     images = np.random.default_rng(0).integers(0, 256, (6, 8, 12, 3)).astype("float32")
