@@ -23,6 +23,31 @@ def by_numpy(images):
     return [images, images[:, :, ::-1], padded[:, 4:12, 1:7]]
 
 
+# Selected views
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles by size")
+def test_another_mixture_of_views_compiles_nothing_new(caplog):
+    import jax
+
+    images = np.random.default_rng(3).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(4, activation="softmax"))
+    expected = predict_views(model, images, SET)
+
+    def compiled(of_second):
+        """Predict with so many images under the second view; return what was compiled."""
+        choice = (np.arange(10) < of_second).astype(int)
+        caplog.clear()
+        with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
+            found = lp.predict_selected(model, images, SET, choice[:, None])
+        np.testing.assert_allclose(found, expected[choice, np.arange(10)], atol=1e-6)
+        return [r for r in caplog.records if "Finished XLA compilation" in r.getMessage()]
+
+    assert compiled(3)  # seven and three: eight and four
+    assert not compiled(4)  # six and four
+
+
 # Networks
 
 
