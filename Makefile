@@ -4,6 +4,7 @@
 #          CELLS_DIR=folder with the microscope pictures of lesson 06
 #          SWEEP=file in sweeps/  OPTIONS="--workers 4", "--scheduler tcp://…" or "--slurm settings.yml"
 #          MODEL=, IMAGES= and OUT= for shards
+#          SUBMISSIONS=folder of notebooks, to grade
 #          PYTHON=interpreter to build the environments with
 PYTHON ?=
 TIER ?= lesson
@@ -29,7 +30,7 @@ ONCE := annotated boxes chain clusters command corruptions course course_boxes c
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
-    docs site site-test try-it clean
+    grade docs site site-test try-it clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
@@ -48,6 +49,7 @@ help:
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
 	@echo "make course   write the learner's copies, quizzes and guide of course/ from their sources"
 	@echo "make course-data  what the exercises take, from runs/$(NAME), a lesson run on the sample"
+	@echo "make grade    run the notebooks handed in to SUBMISSIONS, and write grades and feedback"
 	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
 	@echo "make site     build the site from notebooks and docs/ into build/site"
 	@echo "make site-test   look at the built site in Chromium, page by page"
@@ -131,6 +133,9 @@ course: $(READY)
 
 course-data: $(READY)
 	@$(BIN)/python -W ignore -m course.predicting "$(NAME)"
+
+grade: $(READY)
+	@$(BIN)/python -W ignore -m course.grade "$(SUBMISSIONS)" $(OPTIONS)
 
 docs: $(READY)
 	@$(BIN)/python docs/write.py
