@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from course.grading.wire import Line, WireError, decode, encode
+from course.grading.wire import Cut, Line, WireError, decode, encode
 from tta_helpers.workbook.place import ROOT
 
 START = 60  # seconds; a kernel needs one
@@ -219,10 +219,9 @@ class Kernel:
 
     def _lost(self, error: Exception) -> KernelLost:
         """End the kernel, and return why."""
-        late = isinstance(error, TimeoutError)
-        code = None if late else _exit_code(self._process)
+        code = _exit_code(self._process) if isinstance(error, Cut) else None
         self._process.kill()
-        if late:
+        if isinstance(error, TimeoutError):
             whole = monotonic() >= self._until
             most = self._limits.total if whole else self._limits.cell
             why = f"it ran longer than the {most:g} s of {'all cells' if whole else 'one cell'}"

@@ -14,7 +14,7 @@ LONGEST = 400
 def one_line(text: str) -> str:
     """Return a text that may hold anything as one line that can be written and shown."""
     shown = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 2 * LONGEST])
-    line = " ".join(shown.encode("utf-8", "replace").decode().split())
+    line = " ".join(shown.split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 2]} …"
 
 

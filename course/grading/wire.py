@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator, default_rng
 
 LONGEST = 64 * 2**20  # bytes of one message; the longest of the course has some 6 MB
 ARRAYS = re.compile(r"[<>|=]([biufcSU])\d{1,4}")
@@ -19,7 +20,11 @@ LISTS = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 
 
 class WireError(Exception):
-    """What came cannot be read, or the other side is gone; the message says which."""
+    """What came cannot be read; the message says why."""
+
+
+class Cut(WireError):
+    """The other side is gone."""
 
 
 class Missing:
@@ -38,7 +43,7 @@ def encode(value: Any, functions: list[Callable]) -> Any:
         return value
     if value is ...:
         return {"is": "hole"}
-    if isinstance(value, np.random.Generator):  # another one: its state would tell what comes
+    if isinstance(value, Generator):  # another one: its state would tell what comes
         return {"is": "generator", "seed": int(value.integers(2**63))}
     if isinstance(value, bytes | complex):
         value = np.array(value)[()]
@@ -106,7 +111,7 @@ def _decoded(told: Any, function: Callable[[int], Callable]) -> Any:
     if kind == "hole":
         return ...
     if kind == "generator":
-        return np.random.default_rng(told["seed"])
+        return default_rng(told["seed"])
     if kind == "thing":
         return type(str(told["name"])[:40], (), {})()
     return _decoded_array(told)
@@ -147,7 +152,7 @@ class Line:
         except TimeoutError:
             raise
         except OSError as error:
-            raise WireError("the line is cut") from error
+            raise Cut("nothing, for the line is cut") from error
 
     def receive(self, until: float = math.inf) -> dict:
         """Return the next message, by a reading of `time.monotonic` at the latest.
@@ -179,9 +184,9 @@ class Line:
             except TimeoutError:
                 raise
             except OSError as error:
-                raise WireError("the line is cut") from error
+                raise Cut("nothing, for the line is cut") from error
             if not part:
-                raise WireError("the line is cut")
+                raise Cut("nothing, for the line is cut")
             found += part
         return bytes(found)
 
