@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m course.grade", description=__doc__)
     parser.add_argument("submissions", help="student.ipynb, or a folder a student")
     parser.add_argument("--name", help="folder in runs/ (grades_ and the submissions' name)")
+    parser.add_argument("--roster", help="roster.csv of a homework, with everybody's seed")
     for name, what in (("cell", "a cell and its check"), ("total", "all cells")):
         parser.add_argument(
             f"--{name}-seconds",
@@ -37,11 +38,13 @@ def _command(options: argparse.Namespace) -> int:
     """Grade, and tell how it went."""
     cluster = cluster_of(options)
     from course.grading.batch import NOT_GRADED, grade  # it needs Dask
+    from course.homework import read_roster
 
     folder = Path(options.submissions).expanduser().resolve()
     out = named_folder(options.name or f"grades_{folder.name}")
     limits = Limits(options.cell_seconds, options.total_seconds, options.memory)
-    marks = grade(folder, out, cluster, limits)
+    roster = read_roster(Path(options.roster).expanduser()) if options.roster else {}
+    marks = grade(folder, out, cluster, limits, roster)
     count = Counter(one.status for one in marks)
     print(", ".join(f"{n} {status}" for status, n in sorted(count.items())), end="; ")
     print(f"{out.relative_to(ROOT)}/grades.csv and feedback/ are written.")

@@ -20,7 +20,7 @@ from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.place import RunError
 
 LESSON = "06_boxes_and_masks"  # its first cell imports no SciPy
-SHORT = Limits(cell=3, total=90)
+SHORT = Limits(cell=2, total=90)
 
 
 def marks_of(path, limits=SHORT):

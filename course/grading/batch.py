@@ -1,15 +1,17 @@
 """Grading a folder: what is not marked yet on the workers of a sweep, then table and feedback."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 
 from course.grading import confining, table
 from course.grading.asking import Limits
 from course.grading.marking import Marks, mark
 from course.grading.submissions import MOST_BYTES, Submission, find
+from course.grading.table import one_line
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.data import file_sha256
 from tta_helpers.workbook.digests import digest, package_digest
@@ -31,7 +33,7 @@ class Job:
     @property
     def label(self) -> str:
         """Return the submission in one line."""
-        return table.one_line(str(self.submission.place))
+        return one_line(str(self.submission.place))
 
     def marks(self) -> Marks | None:
         """Return the marks, if there are any for this key."""
@@ -42,7 +44,13 @@ class Job:
             return None
 
 
-def grade(folder: Path, out: Path, cluster: Cluster, limits: Limits) -> list[Marks]:
+def grade(
+    folder: Path,
+    out: Path,
+    cluster: Cluster,
+    limits: Limits,
+    roster: Mapping[str, int] = MappingProxyType({}),
+) -> list[Marks]:
     """Mark the notebooks in a folder that have no marks yet; write grades.csv and the feedback.
 
     Parameters
@@ -55,6 +63,8 @@ def grade(folder: Path, out: Path, cluster: Cluster, limits: Limits) -> list[Mar
         Where to run.
     limits
         What a submission may take.
+    roster
+        Everybody's seed, which homework is graded with. Who has handed in nothing gets a row too.
 
     Raises
     ------
@@ -68,7 +78,7 @@ def grade(folder: Path, out: Path, cluster: Cluster, limits: Limits) -> list[Mar
         raise RunError(
             f"Submissions are other people's code, and run only where they can be shut in; {error}."
         ) from error
-    submissions = find(folder)
+    submissions = find(folder, roster)
     with locked(out):
         jobs = [_job(submission, out, limits) for submission in submissions]
         waiting = {digest(job.label)[:16]: job for job in jobs if not job.marks()}
@@ -77,8 +87,10 @@ def grade(folder: Path, out: Path, cluster: Cluster, limits: Limits) -> list[Mar
         work = partial(_mark, code=course_digest())
         failures = execute_all(work, waiting, cluster, "grade") if waiting else {}
         marks = [job.marks() or _not_graded(job, failures) for job in jobs]
-        _write(out, jobs, marks)
-    return marks
+        there = {submission.student for submission in submissions}
+        missing = [Marks(name, status=NOTHING) for name in roster if one_line(name) not in there]
+        _write(out, jobs, marks, missing)
+    return marks + missing
 
 
 def _job(submission: Submission, out: Path, limits: Limits) -> Job:
@@ -86,7 +98,7 @@ def _job(submission: Submission, out: Path, limits: Limits) -> Job:
     about = submission.path.lstat()
     readable = submission.path.is_file() and about.st_size <= MOST_BYTES
     content = file_sha256(submission.path) if readable else f"{about.st_mode} {about.st_size}"
-    key = digest(course_digest(), content, json.dumps(asdict(limits)))
+    key = digest(course_digest(), content, json.dumps(asdict(limits)), str(submission.seed))
     return Job(submission, limits, kept, key)
 
 
@@ -109,13 +121,15 @@ def course_digest() -> str:
 
 def _not_graded(job: Job, failures: dict[str, str]) -> Marks:
     why = failures.get(job.label, "its marks were lost; the same command grades it again")
-    return Marks(job.submission.student, status=NOT_GRADED, notes=[table.one_line(why)])
+    return Marks(job.submission.student, status=NOT_GRADED, notes=[one_line(why)])
 
 
-def _write(out: Path, jobs: Sequence[Job], marks: Sequence[Marks]) -> None:
+def _write(
+    out: Path, jobs: Sequence[Job], marks: Sequence[Marks], missing: Sequence[Marks]
+) -> None:
     """Write feedback and table, the table last."""
     for job, one in zip(jobs, marks, strict=True):
         path = out / "feedback" / job.submission.place.with_suffix(".md")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, table.feedback(one))
-    write_csv(out / "grades.csv", [table.row(one) for one in marks])
+    write_csv(out / "grades.csv", [table.row(one) for one in (*marks, *missing)])

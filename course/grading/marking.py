@@ -61,12 +61,12 @@ def mark(submission: Submission, limits: Limits) -> Marks:
     start = monotonic()
     marks = Marks(submission.student)
     try:
-        handed = handed_in(code_cells(submission.path))
+        handed = handed_in(code_cells(submission.path), submission.seed)
     except SubmissionError as error:
         marks.status, marks.notes = UNREADABLE, [f"Not graded: {error}."]
     else:
         marks.lesson, marks.notes = handed.lesson, handed.notes
-        _Marking(handed, limits, marks).go()
+        _Marking(handed, limits, marks, submission.seed).go()
     marks.seconds = round(monotonic() - start, 2)
     return marks
 
@@ -74,8 +74,9 @@ def mark(submission: Submission, limits: Limits) -> Marks:
 class _Marking:
     """The run of one submission, with a new kernel for what is left where one was lost."""
 
-    def __init__(self, handed: Handed, limits: Limits, marks: Marks) -> None:
+    def __init__(self, handed: Handed, limits: Limits, marks: Marks, seed: int | None) -> None:
         self._left, self._limits, self._marks = list(handed.steps), limits, marks
+        self._seed = seed
         self._ran: list[Step] = []  # what a new kernel has to run again
         self._again = False  # whether it is at that
 
@@ -99,10 +100,19 @@ class _Marking:
             kernel.allow(self._limits.cell)
             stopped = _ran(kernel, step.source)
             for name in step.exercises:
-                self._marks.verdicts[name] = one_line(_judged(kernel, name, step.source, stopped))
+                self._marks.verdicts[name] = one_line(self._judged(kernel, name, step, stopped))
             self._ran.append(self._left.pop(0))
             if stopped and not step.exercises:
                 self._marks.notes.append(one_line(f"A cell that was added stops with {stopped}."))
+
+    def _judged(self, kernel: Kernel, name: str, step: Step, stopped: str) -> str:
+        """Return what the check says of the answer that a cell has left."""
+        if not step.source:
+            return GONE
+        try:
+            return verdict(name, kernel.answer(name), own=self._seed)
+        except CellError as error:
+            return f"not yet: the cell stops with {stopped}" if stopped else f"not yet: {error}."
 
     def _lost(self, why: str, over: bool) -> None:
         """Note what cost the kernel, and go on behind it, unless all is over."""
@@ -125,13 +135,3 @@ def _ran(kernel: Kernel, source: str) -> str:
     except CellError as error:
         return str(error)
     return ""
-
-
-def _judged(kernel: Kernel, name: str, source: str, stopped: str) -> str:
-    """Return what the check says of the answer that a cell has left."""
-    if not source:
-        return GONE
-    try:
-        return verdict(name, kernel.answer(name))
-    except CellError as error:
-        return f"not yet: the cell stops with {stopped}" if stopped else f"not yet: {error}."

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from course import copies, sources
 from course.grading.table import one_line
@@ -14,7 +15,7 @@ from tta_helpers.workbook.place import RunError
 
 MOST_BYTES = 64 * 2**20
 CHECKED = re.compile(r"""\bcheck\(\s*["'](\w+)["']""")
-ENDING = re.compile(r"[_ -]*\d\d_(exercises|homework)$")
+ENDING = re.compile(r"[_ -]+\d\d_exercises$")
 
 
 class SubmissionError(Exception):
@@ -23,11 +24,15 @@ class SubmissionError(Exception):
 
 @dataclass(frozen=True)
 class Submission:
-    """A submitted notebook: whose it is, where it lies, and its place beneath the folder."""
+    """A submitted notebook: whose it is, where it lies, its place beneath the folder, and a seed.
+
+    The seed is the student's in the roster, if there is one.
+    """
 
     student: str
     path: Path
     place: Path
+    seed: int | None = None
 
 
 @dataclass
@@ -47,8 +52,10 @@ class Handed:
     notes: list[str]
 
 
-def find(folder: Path) -> list[Submission]:
+def find(folder: Path, roster: Mapping[str, int] = MappingProxyType({})) -> list[Submission]:
     """Return the notebooks in a folder, by name: `student.ipynb`, or some in a folder a student.
+
+    `roster` holds the students' seeds.
 
     Raises
     ------
@@ -64,7 +71,7 @@ def find(folder: Path) -> list[Submission]:
             continue
         alone = len(place.parts) == 1
         student = ENDING.sub("", path.stem) or path.stem if alone else place.parts[0]
-        found.append(Submission(one_line(student), path, place))
+        found.append(Submission(one_line(student), path, place, roster.get(student)))
     if not found:
         raise RunError(
             f"{folder} holds no notebook: it takes student.ipynb, or a folder a student with "
@@ -104,9 +111,22 @@ def code_cells(path: Path) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Given:
-    """The code cells of a learner's copy: id and text, and the exercise that a cell answers."""
+    """The code cells of a learner's copy: id, text and the exercise that each answers.
+
+    `seed_cell` is the id of the one that sets the seed, in a homework.
+    """
 
     cells: tuple[tuple[str, str, str | None], ...]
+
+    seed_cell: str | None
+
+    def with_seed(self, seed: int | None) -> "Given":
+        """Return the same with a student's seed in place of the usual one."""
+        filled = (
+            (cell_id, f"seed = {seed}" if cell_id == self.seed_cell else text, name)
+            for cell_id, text, name in self.cells
+        )
+        return Given(tuple(filled), self.seed_cell)
 
     @property
     def exercises(self) -> list[str]:
@@ -116,24 +136,30 @@ class Given:
 
 @cache
 def given(lesson: str) -> Given:
-    """Return the code cells of the learner's copy of a lesson."""
+    """Return the code cells of the learner's copy of a lesson, or of the homework."""
     names = {f"{exercise.name}-answer": exercise.name for exercise in sources.exercises(lesson)}
     code = [cell for cell in copies.copy_of(lesson, solved=False).cells if cell.cell_type == "code"]
-    return Given(tuple((cell.id, cell.source, names.get(cell.id)) for cell in code))
+    seeds = [cell.id for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    cells = tuple((cell.id, cell.source, names.get(cell.id)) for cell in code)
+    return Given(cells, seeds[0] if seeds else None)
 
 
-def handed_in(cells: Sequence[tuple[str, str]]) -> Handed:
+def handed_in(cells: Sequence[tuple[str, str]], seed: int | None = None) -> Handed:
     """Return what the code cells of a notebook hand in.
 
-    Given cells are those of the copy as it was given, whatever became of them. Cells that were
-    added run before the answer that they stand before.
+    Given cells are those of the copy as it was given, whatever became of them, in a homework with
+    the student's seed. Cells that were added run before the answer that they stand before.
 
     Raises
     ------
     SubmissionError
-        If no exercise of any lesson is among them.
+        If no exercise of any lesson is among them, or those of a homework without a seed.
     """
     lesson = _lesson_of(cells)
+    if lesson == sources.HOMEWORK and seed is None:
+        raise SubmissionError(
+            "it is a homework, and no roster with a seed for this student is given"
+        )
     ours = given(lesson)
     texts = {cell_id: text for cell_id, text, name in ours.cells if not name}
     answers: dict[str, Step] = {}
@@ -152,7 +178,7 @@ def handed_in(cells: Sequence[tuple[str, str]]) -> Handed:
             added.append(Step(source))
     notes = [f"The cell {name} was changed; the one that was given ran." for name in edited]
     notes += [f"The cell of {name} is gone." for name in ours.exercises if name not in answers]
-    return Handed(lesson, list(_in_order(ours, answers, before)), notes)
+    return Handed(lesson, list(_in_order(ours.with_seed(seed), answers, before)), notes)
 
 
 def _in_order(
@@ -173,7 +199,7 @@ def _lesson_of(cells: Sequence[tuple[str, str]]) -> str:
     """Return the lesson most of whose exercises stand in the cells."""
     count = {
         lesson: sum(len(_answered(cell_id, source, given(lesson))) for cell_id, source in cells)
-        for lesson in sources.lessons()
+        for lesson in (*sources.lessons(), sources.HOMEWORK)
     }
     best = max(count, key=count.get)
     if not count[best]:
