@@ -25,7 +25,7 @@ JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 # Tests that run the workbook, or that no backend takes part in: once is enough.
 ONCE := annotated boxes chain clusters command corruptions course course_boxes course_pages docs fuzz \
     kernels makefile manner metrics parameters plots policies progress readme real runs shards \
-    site survival sweeps wheel workflows
+    site slides survival sweeps wheel workflows
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
