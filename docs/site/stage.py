@@ -28,6 +28,7 @@ COURSE = """
 :glob:
 
 guide/*
+capstone/*
 exercises/*
 quizzes/*
 ```
@@ -67,9 +68,9 @@ def documents(root: Path) -> list[Path]:
 
 
 def notebooks(root: Path) -> list[Path]:
-    """Return the lessons and reports, and the exercises of the course."""
-    exercises = sorted((root / "course" / "exercises").glob("*.ipynb"))
-    return [*sorted((root / "notebooks").glob("[0-9]*.ipynb")), *exercises]
+    """Return the lessons and reports, and the exercises and the project of the course."""
+    course = sorted((root / "course").glob("*/*.ipynb"))
+    return [*sorted((root / "notebooks").glob("[0-9]*.ipynb")), *course]
 
 
 def page(path: Path, root: Path = ROOT) -> str:
