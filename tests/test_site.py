@@ -114,6 +114,16 @@ def test_a_diagram_becomes_a_table_of_its_arrows_and_a_folder_its_words(tmp_path
     )
 
 
+def test_a_link_to_a_deck_leads_to_its_slides(tmp_path):
+    page = tmp_path / "course" / "guide" / "02_guide.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("[slides](../slides/02.md) [quiz](../quizzes/02_quiz.md)\n")
+    shown = stage.page(page, tmp_path)
+    assert shown == (
+        '<a href="../../slides/02/index.html">slides</a> [quiz](../quizzes/02_quiz.md)\n'
+    )
+
+
 def test_files_beside_the_pages_are_found_and_missing_ones_told(tmp_path):
     (tmp_path / "there.png").write_bytes(b"")
     page = tmp_path / "page.md"

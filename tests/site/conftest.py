@@ -15,9 +15,11 @@ SITE = ROOT / "build" / "site"
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
-PAGES = sorted(
+FOUND = sorted(
     str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if "_static" not in path.parts
 )
+SLIDES = [name for name in FOUND if name.startswith("slides/")]
+PAGES = [name for name in FOUND if name not in SLIDES]
 WIDTHS = {"desktop": {"width": 1280, "height": 900}, "telephone": {"width": 390, "height": 844}}
 
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import PAGES, ROOT, SITE
+from conftest import PAGES, ROOT, SITE, SLIDES
 
 MEGABYTE = 1_000_000
 STANDARDS = {
@@ -39,7 +39,7 @@ class Page(HTMLParser):
             self.loads.append(found["href"])
 
 
-READ = {name: Page(name) for name in PAGES}
+READ = {name: Page(name) for name in [*PAGES, *SLIDES]}
 
 
 def faults(name, targets):
@@ -69,12 +69,12 @@ def test_the_pages_are_there():
     }
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", READ)
 def test_every_link_leads_somewhere(name):
     assert faults(name, READ[name].links) == []
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", READ)
 def test_nothing_is_loaded_from_elsewhere_or_missing(name):
     loads = READ[name].loads
     assert [
