@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from time import monotonic
 
@@ -41,7 +43,14 @@ def kernel():
 ALIVE = [kind for kind, (_, words, _) in submitted.HOSTILE.items() if words and "Error" in words]
 for kind in ("threads", "ever more memory"):  # they leave no memory to the others
     ALIVE.remove(kind)
-ENDED = ["endless", "answers for ever", "leaves", "breaks memory", "fills the disk"]
+ENDED = [
+    "endless",
+    "answers for ever",
+    "leaves",
+    "breaks memory",
+    "fills the disk",
+    "nests folders",
+]
 FEIGNED = ["says that it is right", "takes the check over", "has all numbers close"]
 FEIGNED += [
     "threads",
@@ -96,6 +105,26 @@ def test_where_nothing_can_be_shut_in_nothing_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(confining, "_landlock_version", lambda: -1)
     with pytest.raises(RunError, match="can be shut in; this kernel has no Landlock"):
         batch.grade(tmp_path, tmp_path, Cluster(), SHORT)
+
+
+def test_a_process_with_threads_is_not_taken_for_shut_in():
+    script = (
+        "import threading\nfrom course.grading import confining\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "try:\n    confining.confine([], [])\nexcept confining.CannotConfine as error:\n"
+        "    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "has threads already" in done.stdout
+
+
+@pytest.mark.parametrize("what", ["0", "np.zeros(10**6)"])
+def test_an_answer_that_asks_back_for_ever_is_ended(what):
+    with Kernel(Limits(), monotonic() + 90) as one:
+        one.allow(60)
+        one.run(f"import numpy as np\ndef f(g):\n    while True:\n        g({what})")
+        with pytest.raises(KernelLost, match="more questions back"):
+            one.answer("f")(lambda x: None)
 
 
 # ---------------------------------------------------------------- answers across the line
