@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
             help=f"the most {what} may take (%(default)g)",
         )
     parser.add_argument(
-        "--memory", type=int, default=USUAL.memory, help="megabytes a kernel (%(default)d)"
+        "--memory", type=positive, default=USUAL.memory, help="megabytes a kernel (%(default)d)"
     )
     add_where(parser)
     add_common(parser)
@@ -42,7 +42,7 @@ def _command(options: argparse.Namespace) -> int:
 
     folder = Path(options.submissions).expanduser().resolve()
     out = named_folder(options.name or f"grades_{folder.name}")
-    limits = Limits(options.cell_seconds, options.total_seconds, options.memory)
+    limits = Limits(options.cell_seconds, options.total_seconds, round(options.memory))
     roster = read_roster(Path(options.roster).expanduser()) if options.roster else {}
     marks = grade(folder, out, cluster, limits, roster)
     count = Counter(one.status for one in marks)
