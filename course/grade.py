@@ -7,7 +7,7 @@ from pathlib import Path
 
 from course.grading.asking import Limits
 from tta_helpers.workbook.command import add_common, add_where, cluster_of, exit_status, positive
-from tta_helpers.workbook.place import ROOT, named_folder
+from tta_helpers.workbook.place import ROOT, RunError, named_folder
 
 USUAL = Limits()
 
@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _command(options: argparse.Namespace) -> int:
     """Grade, and tell how it went."""
+    if not options.submissions:
+        raise RunError("SUBMISSIONS is ''; name a folder with submitted notebooks.")
     cluster = cluster_of(options)
     from course.grading.batch import NOT_GRADED, grade  # it needs Dask
     from course.homework import read_roster

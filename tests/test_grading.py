@@ -378,5 +378,6 @@ def test_a_class_is_graded_and_graded_once(tmp_path, scheduler, monkeypatch, cap
 
 def test_commands_that_cannot_start_say_why(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(place, "ROOT", tmp_path)
-    assert grade.main([str(tmp_path / "nowhere")]) == 1
-    assert "name a folder with submitted notebooks" in capsys.readouterr().err
+    for named in (str(tmp_path / "nowhere"), ""):
+        assert grade.main([named]) == 1
+        assert "name a folder with submitted notebooks" in capsys.readouterr().err
