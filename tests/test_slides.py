@@ -62,6 +62,15 @@ def test_a_deck_has_its_slides_notes_minutes_and_predictions_first(lesson):
 
 
 @pytest.mark.parametrize("lesson", DECKS)
+def test_notes_name_every_exercise_once_in_the_order_of_the_guide(lesson):
+    named = re.findall(
+        r"\{\{ exercise (\w+) \}\}",
+        "\n".join(note for _, note in decks.NOTES.findall(TEXTS[lesson])),
+    )
+    assert named == [name for part in guiding.read(lesson)["teach"] for name in part["then"]]
+
+
+@pytest.mark.parametrize("lesson", DECKS)
 def test_no_number_is_typed_into_a_deck(lesson):
     assert typed(TEXTS[lesson]) == []
 
@@ -114,7 +123,12 @@ def book():
     return new_notebook(cells=cells)
 
 
-def test_every_way_by_hand(book):
+def test_every_way_by_hand(book, tmp_path, monkeypatch):
+    exercises = tmp_path / "course" / "exercises"
+    exercises.mkdir(parents=True)
+    monkeypatch.setattr(decks, "ROOT", tmp_path)
+    task = new_notebook(cells=[new_markdown_cell("## 2. Do it\n\nSo.", id="given-task")])
+    nbformat.write(task, exercises / "07_exercises.ipynb")
     name = hashlib.sha256(b"a picture").hexdigest()
     by_hand = {
         "{{ title }}": "07 · A lesson",
@@ -128,6 +142,7 @@ def test_every_way_by_hand(book):
         "{{ points c5 }}": "- One.\n- Two!",
         "{{ points c5 | Two }}": "- Two!",
         "{{ code c2 }}": "```python\nx = 1\n```",
+        "{{ exercise given }}": "exercise 2 (Do it)",
         "![](c3)": f'<img class="r-stretch" src="../../_images/{name}.png" '
         'alt="Bars of &quot;a&quot; &amp; b.">',
     }
