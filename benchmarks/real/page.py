@@ -188,9 +188,10 @@ def boxes_part(judgement: BoxJudgement) -> str:
         f"the median. Weighted box fusion makes {count('fused')} of all. Nobody drew the right "
         "boxes, so whether fused ones are better is not judged.",
         "",
-        "Turning the mirror image's maps round by columns (left and right exchanged) and drawing "
-        f"boxes from them is another matter; a cell here is {STRIDE} pixels wide. Edges at the "
-        "frame are left out; minus is to the left.",
+        "Another way is wrong: to turn the mirror image's maps round by columns, exchange left and "
+        "right in them, and draw boxes from these maps, by themselves (turned) or averaged with "
+        f"the picture's (averaged). A cell here is {STRIDE} pixels wide. Edges at the frame are "
+        "left out; minus is to the left.",
         "",
         "| boxes | against | agree | edges in pixels, median [middle half] |",
         "|---|---|---|---|",
