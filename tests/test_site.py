@@ -17,6 +17,7 @@ from tta_helpers.workbook import place
 FOLDER = place.ROOT / "docs" / "site"
 sys.path.insert(0, str(FOLDER))
 import pages  # noqa: E402
+import quizzes  # noqa: E402
 import reference  # noqa: E402
 import stage  # noqa: E402
 import tryit_data  # noqa: E402
@@ -122,6 +123,46 @@ def test_files_beside_the_pages_are_found_and_missing_ones_told(tmp_path):
     for target in ("gone.png", "../outside.png"):
         with pytest.raises(FileNotFoundError, match=f"page.md links to {re.escape(target)}"):
             stage.linked([(page, f"[x]({target})")], tmp_path)
+
+
+QUIZ = """# Quiz
+
+Text.
+
+## 1. So?
+
+- **A** yes
+- **B** `no`
+
+<details><summary>A</summary>
+
+Right. It is.
+
+</details>
+
+<details><summary>B</summary>
+
+Not this one. See A.
+
+</details>
+"""
+
+
+def test_a_quiz_becomes_forms_and_keeps_what_is_folded():
+    folded = QUIZ[QUIZ.index("<details>") :].strip()
+    shown = quizzes.form(QUIZ + "\n" + QUIZ.partition("Text.\n\n")[2].replace("1.", "2."))
+    assert shown.startswith("# Quiz\n\nText.\n\n## 1. So?\n\n<form")
+    assert shown.count("<form ") == shown.count("</form>") == shown.count(folded) == 2
+    for number in (1, 2):
+        for letter, text in (("A", "yes"), ("B", "`no`")):
+            start = f'- <label><input type="radio" name="q{number}" value="{letter}" '
+            assert f"{start}required hidden> **{letter}** {text}</label>\n" in shown
+
+
+def test_a_quiz_whose_options_and_texts_differ_in_number_is_told():
+    for text in (QUIZ.replace("- **B** `no`\n", ""), QUIZ.replace("- **", "* **")):
+        with pytest.raises(ValueError, match=r"options and 2 folded texts under '## 1. So\?'"):
+            quizzes.form(text)
 
 
 # ---------------------------------------------------------------- the reference

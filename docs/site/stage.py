@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pages
+import quizzes
 import reference
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +42,8 @@ def stage(folder: Path, root: Path = ROOT) -> None:
     texts = {path: page(path, root) for path in documents(root)}
     if (course := root / "course" / "README.md") in texts:
         texts[course] += COURSE
+    for path in sorted((root / "course" / "quizzes").glob("*.md")):
+        texts[path] = quizzes.form(texts[path])
     books = {path: nbformat.read(path, as_version=4) for path in notebooks(root)}
     written = pages.written(root, books) | reference.written(root)
     for path, text in texts.items():

@@ -12,12 +12,17 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
+SCREENSHOTS = ROOT / "build" / "screenshots"
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 PAGES = sorted(
     str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if "_static" not in path.parts
 )
+STANDARDS = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    "resultTypes": ["violations"],  # the rest would only cost time
+}
 WIDTHS = {"desktop": {"width": 1280, "height": 900}, "telephone": {"width": 390, "height": 844}}
 
 
@@ -84,3 +89,11 @@ def look(browser, address):
     yield opened
     for context in contexts:
         context.close()
+
+
+def told(result):
+    """Return axe's violations, a line each with the first element."""
+    return [
+        f"{one['id']} ({len(one['nodes'])}): {one['nodes'][0]['html'][:200]}"
+        for one in result.response["violations"]
+    ]

@@ -6,14 +6,9 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import PAGES, ROOT, SITE
+from conftest import PAGES, ROOT, SCREENSHOTS, SITE, STANDARDS, told
 
 MEGABYTE = 1_000_000
-STANDARDS = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
-    "resultTypes": ["violations"],  # the rest would only cost time
-}
-SCREENSHOTS = ROOT / "build" / "screenshots"
 CODE = "docs/contributing.html"  # the page whose code is looked at, every kind of word in it
 LESSONS = [name for name in PAGES if name.startswith("notebooks/0")]
 
@@ -148,14 +143,6 @@ def test_a_page_breaks_no_rule_of_wcag(look, name):
     for width, theme in (("desktop", "light"), ("telephone", "dark")):
         page = look(name, width, theme)
         assert told(Axe().run(page, context=context, options=STANDARDS)) == []
-
-
-def told(result):
-    """Return axe's violations, a line each with the first element."""
-    return [
-        f"{one['id']} ({len(one['nodes'])}): {one['nodes'][0]['html'][:200]}"
-        for one in result.response["violations"]
-    ]
 
 
 def test_the_landing_page_is_light(look):
