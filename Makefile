@@ -29,7 +29,7 @@ ONCE := annotated boxes chain clusters command corruptions course course_boxes c
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
-    docs site site-test try-it clean
+    docs site site-test lab-test try-it clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
@@ -51,6 +51,7 @@ help:
 	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
 	@echo "make site     build the site from notebooks and docs/ into build/site"
 	@echo "make site-test   look at the built site in Chromium, page by page"
+	@echo "make lab-test    a lesson, a panel and an exercise in JupyterLab in Chromium"
 	@echo "make try-it   fit the networks of the site's page \"Try it\" and store what they answer"
 	@echo "make clean    remove the environments and caches; runs/ and downloads stay"
 
@@ -140,7 +141,11 @@ site: $(SITE)/ready
 	@$(SITE)/bin/python -W ignore docs/site/build.py
 
 site-test: site
-	$(SITE)/bin/python -m pytest -c tests/site/pytest.ini tests/site
+	$(SITE)/bin/python -m pytest -c tests/site/pytest.ini tests/site --ignore tests/site/test_lab.py
+
+lab-test: $(READY) $(SITE)/ready
+	@echo "JupyterLab in Chromium: two minutes, and two more where no smoke run on the sample is ..."
+	$(SITE)/bin/python -m pytest -c tests/site/pytest.ini tests/site/test_lab.py
 
 try-it: $(READY)
 	@$(RUNS) run --dataset sample --name sample
