@@ -115,6 +115,22 @@ def test_a_diagram_becomes_a_table_of_its_arrows_and_a_folder_its_words(tmp_path
     )
 
 
+def test_in_tables_numbers_keep_their_signs_and_intervals_their_ends():
+    row = "| 77.68 % of 9 | +1.08 [+0.78, +1.39] | < 0.001 | 2026-11-26 10:36, 7 |"
+    kept = stage.unbroken(f"5 % [1, 2]\n{row}\n")
+    expected = row.replace("68 %", "68\xa0%").replace(", +", ",\xa0+").replace("< ", "<\xa0")
+    assert kept == f"5 % [1, 2]\n{expected}\n"
+    shown = new_output("display_data", {"text/markdown": row, "text/plain": row})
+    book = stage.shown(new_notebook(cells=[new_code_cell("x", outputs=[shown])]))
+    assert book.cells[0].outputs[0].data == {"text/markdown": expected, "text/plain": row}
+
+
+def test_the_page_of_the_course_lists_its_pages(tmp_path):
+    stage.stage(tmp_path)
+    text = (tmp_path / "course" / "README.md").read_text(encoding="utf-8")
+    assert text.index("## All pages") < text.index("```{toctree}") < text.index("## How it is made")
+
+
 def test_files_beside_the_pages_are_found_and_missing_ones_told(tmp_path):
     (tmp_path / "there.png").write_bytes(b"")
     page = tmp_path / "page.md"

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 
 COPIES = "colab"  # the folder of the copies on the site, and the branch that Colab opens
-OPENED = re.compile(r"notebooks/0\d_\w+|course/exercises/\d\d_\w+")
+OPENED = re.compile(r"notebooks/0\d_\w+|course/\w+/\w+")
 ADDRESS = re.compile(r"https://github\.com/([\w-]+/[\w.-]+)")
 # What the lessons import and Colab may lack; the package brings what it needs itself.
 MORE = ["filelock", "nbformat", "papermill", "ruamel.yaml"]
