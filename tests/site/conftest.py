@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import threading
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -69,26 +70,26 @@ def browser():
         found.close()
 
 
+@contextmanager
+def visit(browser, address, width="desktop", theme="light"):
+    """Yield a page of the browser that keeps what it asks for and what fails."""
+    context = browser.new_context(viewport=WIDTHS[width], color_scheme=theme)
+    page = context.new_page()
+    page.asked, page.failed, page.errors = [], [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("requestfailed", lambda request: page.failed.append(request.url))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("response", lambda r: page.failed.append(r.url) if r.status >= 400 else None)
+    page.goto(address)
+    yield page
+    context.close()
+
+
 @pytest.fixture
 def look(browser, address):
     """Return a function that opens a page and returns it, with all that it asked for."""
-    contexts = []
-
-    def opened(name, width="desktop", theme="light"):
-        context = browser.new_context(viewport=WIDTHS[width], color_scheme=theme)
-        contexts.append(context)
-        page = context.new_page()
-        page.asked, page.failed, page.errors = [], [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("requestfailed", lambda request: page.failed.append(request.url))
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.on("response", lambda r: page.failed.append(r.url) if r.status >= 400 else None)
-        page.goto(address + name)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
+    with ExitStack() as opened:
+        yield lambda name, *how: opened.enter_context(visit(browser, address + name, *how))
 
 
 def told(result):
