@@ -116,9 +116,10 @@ def test_a_diagram_becomes_a_table_of_its_arrows_and_a_folder_its_words(tmp_path
 
 
 def test_in_tables_numbers_keep_their_signs_and_intervals_their_ends():
-    row = "| 77.68 % of 9 | +1.08 [+0.78, +1.39] | < 0.001 | 2026-11-26 10:36, 7 |"
+    row = "| 77.68 % of 9 | +1.08 [+0.78, +1.39] * | < 0.001 | 1.2 (1.1 to 2) | 2026 10:36, 7 |"
     kept = stage.unbroken(f"5 % [1, 2]\n{row}\n")
     expected = row.replace("68 %", "68\xa0%").replace(", +", ",\xa0+").replace("< ", "<\xa0")
+    expected = expected.replace("] *", "]\xa0*").replace("1.1 to 2", "1.1\xa0to\xa02")
     assert kept == f"5 % [1, 2]\n{expected}\n"
     shown = new_output("display_data", {"text/markdown": row, "text/plain": row})
     book = stage.shown(new_notebook(cells=[new_code_cell("x", outputs=[shown])]))
@@ -202,7 +203,7 @@ def test_a_docstring_becomes_markdown_by_hand():
     source = '''
 @register
 def mix(images: list, *, share: float = 0.5) -> float:
-    """Mix `images` in [0, 1].
+    """Mix `images` in [0, 1] (*Nature* 2019), *args.
 
     Parameters
     ----------
@@ -225,7 +226,7 @@ def mix(images: list, *, share: float = 0.5) -> float:
 mix(images: list, *, share: float = 0.5) -> float
 ```
 
-Mix `images` in \\[0, 1].
+Mix `images` in \\[0, 1] (*Nature* 2019), \\*args.
 
 **Parameters**
 

@@ -37,7 +37,10 @@ guide/*
 ```
 """
 # What a narrow column must not part: a number from its sign, an interval's ends.
-TOGETHER = re.compile(r"(?<=\d) (?=%)|(?<=<) (?=\d)|(?<=[\d∞],) (?=[-+−∞\d.]+\])")
+TOGETHER = re.compile(
+    r"(?<=\d) (?=%|to \d)|(?<=\d to) (?=\d)|(?<=<) (?=\d)"
+    r"|(?<=[\d∞],) (?=[-+−∞\d.]+\])|(?<=\]) (?=\*)"
+)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 DIAGRAM = re.compile(r"(?ms)^```mermaid\n(.*?)^```\n")
 ARROW, BOX = re.compile(r"^\s*(\w+) --> (\w+)$", re.M), re.compile(r'^\s*(m_\w+)\["(\w+)"\]$', re.M)
