@@ -4,6 +4,8 @@
 #          CELLS_DIR=folder with the microscope pictures of lesson 06
 #          SWEEP=file in sweeps/  OPTIONS="--workers 4", "--scheduler tcp://…" or "--slurm settings.yml"
 #          MODEL=, IMAGES= and OUT= for shards
+#          SUBMISSIONS=folder of notebooks, to grade; ROSTER=roster.csv of a homework
+#          STUDENTS=file, a student a line, for homework
 #          PYTHON=interpreter to build the environments with
 PYTHON ?=
 TIER ?= lesson
@@ -23,13 +25,13 @@ RUNS := $(BIN)/python -W ignore -m tta_helpers.workbook.runs
 SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 # Tests that run the workbook, or that no backend takes part in: once is enough.
-ONCE := annotated boxes chain clusters command corruptions course course_boxes course_pages docs fuzz \
-    kernels makefile manner metrics parameters plots policies progress readme real runs shards \
-    site survival sweeps wheel workflows
+ONCE := annotated boxes capstone chain clusters command corruptions course course_boxes course_pages docs \
+    elsewhere fuzz grading homework kernels makefile manner metrics nbgrader parameters plots policies \
+    progress readme real runs shards site slides survival sweeps wheel workflows
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
-    docs site site-test lab-test try-it clean
+    homework grade docs site site-test lab-test try-it clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
@@ -48,6 +50,8 @@ help:
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
 	@echo "make course   write the learner's copies, quizzes and guide of course/ from their sources"
 	@echo "make course-data  what the exercises take, from runs/$(NAME), a lesson run on the sample"
+	@echo "make homework  a notebook for each of STUDENTS, with numbers of their own, into runs/homework"
+	@echo "make grade    run the notebooks handed in to SUBMISSIONS, and write grades and feedback"
 	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
 	@echo "make site     build the site from notebooks and docs/ into build/site"
 	@echo "make site-test   look at the built site in Chromium, page by page"
@@ -132,6 +136,12 @@ course: $(READY)
 
 course-data: $(READY)
 	@$(BIN)/python -W ignore -m course.predicting "$(NAME)"
+
+homework: $(READY)
+	@$(BIN)/python -W ignore -m course.homework "$(STUDENTS)" $(OPTIONS)
+
+grade: $(READY)
+	@$(BIN)/python -W ignore -m course.grade "$(SUBMISSIONS)" $(if $(ROSTER),--roster "$(ROSTER)") $(OPTIONS)
 
 docs: $(READY)
 	@$(BIN)/python docs/write.py

@@ -26,7 +26,7 @@ from tta_helpers.workbook.corruptions import GROUPS, SEEN, corrupted_cells
 from tta_helpers.workbook.data import load_dataset, train_validation_split
 from tta_helpers.workbook.place import write_csv
 
-KEY = ("views", "network", "losses", "learned from")
+KEY = ("views", "network", "losses", "learned from", "images")
 VIEWS = {"workbook": views.REPAIRS, "paper": views.TWELVE}
 ARMS = (  # views, network, losses in turn, corruptions to learn from
     ("workbook", "compact", ("recognise", "combined", "mixture"), "all"),
@@ -37,6 +37,7 @@ ARMS = (  # views, network, losses in turn, corruptions to learn from
     ("workbook", "compact", ("recognise", "combined", "mixture"), "blur"),
     ("workbook", "efficientnet", ("combined", "mixture"), "all"),
     ("paper", "efficientnet", ("sodeep",), "all"),
+    ("paper", "efficientnet", ("relative",), "all"),
 )
 STEPS = {"recognise": (12, 4e-3), "mixture": (4, 1e-3)}  # epochs and rate; a rank loss's below
 RANK, LATER_RANK = (8, 4e-3), (8, 2e-3)
@@ -46,9 +47,12 @@ RANK, LATER_RANK = (8, 4e-3), (8, 2e-3)
 class Sizes:
     """Corrupted images to recognise and in the loss table, and steps of SoDeep's sorter."""
 
-    recognised: int = 80_000
-    table: int = 24_000
+    recognised: int = 160_000
+    table: int = 48_000
     sorter_steps: int = 5000
+
+    def __str__(self) -> str:
+        return f"{self.recognised} to recognise, {self.table} to rank"
 
 
 class Bench:
@@ -135,7 +139,7 @@ class Bench:
         its_own = np.isin(self.corruption, names)
         change = metrics.compare(labels, *noisy)
         return {
-            **dict(zip(KEY, named(arm), strict=True)),
+            **dict(zip(KEY, named(arm, self.sizes), strict=True)),
             "gain": plots.points(change),
             "gain on what it learned from": plots.points(
                 metrics.compare(labels[its_own], *(probs[its_own] for probs in noisy))
@@ -146,6 +150,7 @@ class Bench:
             "processor seconds": f"{spent:.0f}",
             "n": str(len(labels)),
             "target": self.about,
+            "machine": runs.environment_line(),
         }
 
     def answers(self, of_views: str) -> list[np.ndarray]:
@@ -165,10 +170,10 @@ class Bench:
         return (probs[0], chosen), metrics.rank_correlation(scores, losses).mean()
 
 
-def named(arm: tuple) -> tuple[str, ...]:
+def named(arm: tuple, sizes: Sizes) -> tuple[str, ...]:
     """Return an arm as the file names it."""
     of_views, network, losses, learned = arm
-    return of_views, network, " then ".join(losses), learned
+    return of_views, network, " then ".join(losses), learned, str(sizes)
 
 
 def main(run_dir: str, target: str, path: str, sizes: Sizes = Sizes(), arms: tuple = ARMS) -> None:
@@ -177,7 +182,7 @@ def main(run_dir: str, target: str, path: str, sizes: Sizes = Sizes(), arms: tup
     lines = list(csv.DictReader(file.open(encoding="utf-8", newline=""))) if file.is_file() else []
     done = [tuple(line[key] for key in KEY) for line in lines]
     for arm in arms:
-        if named(arm) not in done:
+        if named(arm, sizes) not in done:
             lines.append(bench.judged(arm))
             write_csv(file, lines)
             print(lines[-1], flush=True)

@@ -6,6 +6,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course.sources import (
+    HOMEWORK,
     SOURCES,
     STEPS,
     Exercise,
@@ -23,11 +24,17 @@ SOLVED = "*These are the solutions, one way each; other right ways pass the chec
 def notebooks() -> dict[Path, str]:
     """Return the text of every copy by its path."""
     found = {}
-    for lesson in lessons():
-        for kind, solved in (("exercises", False), ("solutions", True)):
-            path = SOURCES.parent / f"{lesson[:2]}_{kind}.ipynb"
-            found[path] = nbformat.writes(copy_of(lesson, solved)) + "\n"
+    for lesson in (*lessons(), HOMEWORK):
+        for solved in (False, True):
+            found[path_of(lesson, solved)] = nbformat.writes(copy_of(lesson, solved)) + "\n"
     return found
+
+
+def path_of(lesson: str, solved: bool) -> Path:
+    """Return where a copy of a lesson's exercises, or of the homework, lies."""
+    if lesson == HOMEWORK:
+        return SOURCES.parent / f"{HOMEWORK}{'_solutions' if solved else ''}.ipynb"
+    return SOURCES.parent / f"{lesson[:2]}_{'solutions' if solved else 'exercises'}.ipynb"
 
 
 def copy_of(lesson: str, solved: bool) -> nbformat.NotebookNode:
@@ -45,6 +52,8 @@ def copy_of(lesson: str, solved: bool) -> nbformat.NotebookNode:
         elif cell.role == "given":
             make = new_markdown_cell if cell.kind == "markdown" else new_code_cell
             copied.append(make(cell.text, id=f"given-{given}"))
+            if tags := cell.settings.get("tags"):
+                copied[-1].metadata.tags = tags
             given += 1
     if solved:
         copied[0].source = copied[0].source.replace("# Exercises", "# Solutions", 1)

@@ -80,7 +80,7 @@ def page(lesson: str) -> str:
             "",
             f"[The lesson](../../notebooks/{lesson}.ipynb), "
             f"[exercises]({copies}exercises.ipynb), [solutions]({copies}solutions.ipynb), "
-            f"[quiz](../quizzes/{number}_quiz.md)",
+            f"[quiz](../quizzes/{number}_quiz.md), [slides](../slides/{number}.md)",
             "",
             before(lesson),
             "",

@@ -4,9 +4,10 @@ They come from the workbook's procedural sample, so their numbers say nothing ab
 `make course-data` writes them from a run's networks.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,30 @@ FILE = Path(__file__).with_name("predictions.npz")
 
 
 @cache
-def load() -> SimpleNamespace:
+def _fields() -> dict[str, Any]:
+    """Return all that the file holds."""
+    with np.load(FILE) as saved:  # no pickles
+        fields = {name: saved[name] for name in saved.files}
+    for name, values in fields.items():
+        if values.dtype == np.float16:
+            fields[name] = values.astype(np.float32)
+    for name in PROBABILITIES:
+        fields[name] /= fields[name].sum(axis=-1, keepdims=True)
+    fields["about"] = str(fields["about"])
+    fields["class_names"] = fields["class_names"].tolist()
+    fields["view_names"] = fields["view_names"].tolist()
+    return fields
+
+
+@lru_cache(maxsize=4)
+def load(own: int | None = None) -> SimpleNamespace:
     """Return the prepared predictions, each a field; all probabilities are float32.
+
+    Parameters
+    ----------
+    own
+        Seed of a learner's own images: half of the validation images and half of the test images,
+        drawn without replacement. None takes all. Copies of photographs are the same for all.
 
     Returns
     -------
@@ -31,16 +54,14 @@ def load() -> SimpleNamespace:
         of test photographs: `copies` (views, rows x photographs, classes), `copy_labels`,
         `copy_scores`, and `row_groups`, "clean", "seen" or "held out" for each row of copies.
     """
-    with np.load(FILE) as saved:  # no pickles
-        fields = {name: saved[name] for name in saved.files}
-    for name, values in fields.items():
-        if values.dtype == np.float16:
-            fields[name] = values.astype(np.float32)
-    for name in PROBABILITIES:
-        fields[name] /= fields[name].sum(axis=-1, keepdims=True)
-    fields["about"] = str(fields["about"])
-    fields["class_names"] = fields["class_names"].tolist()
-    fields["view_names"] = fields["view_names"].tolist()
+    fields = dict(_fields())
+    if own is not None:
+        rng = np.random.default_rng(own)
+        for labels, axes in (("labels", OF_VALIDATION), ("test_labels", OF_TEST)):
+            n = len(fields[labels])
+            rows = np.sort(rng.choice(n, n // 2, replace=False))
+            for name, axis in axes.items():
+                fields[name] = fields[name].take(rows, axis)
     return SimpleNamespace(**fields)
 
 
@@ -55,3 +76,10 @@ PROBABILITIES = (
     "noisy",
     "copies",
 )
+# Along which axis the images lie.
+OF_VALIDATION = {
+    **dict.fromkeys(("labels", "cells", "scores", "noisy_scores"), 0),
+    **dict.fromkeys((*NETWORKS, "ten_crop", "repairs", "noisy"), 1),
+    "fits": 2,
+}
+OF_TEST = {"test_labels": 0} | dict.fromkeys((f"test_{n}" for n in (*NETWORKS, "ten_crop")), 1)

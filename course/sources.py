@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SOURCES = Path(__file__).parent / "exercises" / "src"
+HOMEWORK = "homework"  # its source stands among the lessons' and is written alike
 STEPS = {"read": "Read it", "complete": "Complete it", "write": "Write it"}
 FIRST, LAST = "# solution", "# end of solution"
 HEAD = re.compile(r"# %%(?: (?P<markdown>\[markdown\]))?(?P<rest>.*)")
@@ -127,18 +128,19 @@ def lessons() -> dict[str, list[Path]]:
     A lesson of two parts has two, `NN_name.py` and `NN_name_part_b.py`.
     """
     found: dict[str, list[Path]] = {}
-    for path in sorted(SOURCES.glob("*.py")):
+    for path in sorted(SOURCES.glob("[0-9]*.py")):
         found.setdefault(path.stem.partition("_part_")[0], []).append(path)
     return found
 
 
 def cells_of(lesson: str) -> list[Cell]:
-    """Return the cells of a lesson's sources, one after the other."""
-    return [cell for path in lessons()[lesson] for cell in read_cells(path)]
+    """Return the cells of the sources of a lesson or of the homework, one after the other."""
+    paths = [SOURCES / f"{HOMEWORK}.py"] if lesson == HOMEWORK else lessons()[lesson]
+    return [cell for path in paths for cell in read_cells(path)]
 
 
 def exercises(lesson: str) -> list[Exercise]:
-    """Return the exercises of a lesson."""
+    """Return the exercises of a lesson, or of the homework."""
     return exercises_of(cells_of(lesson))
 
 
@@ -179,3 +181,8 @@ def with_hole(answer: str) -> str:
         names = dict.fromkeys(re.findall(r"(?m)^(\w+) = ", inside))
         hole = "\n".join(f"{name} = ...  # your answer" for name in names)
     return answer[: holes[0].start()] + hole + answer[holes[0].end() :]
+
+
+def with_seed(cell: Cell, own: int) -> str:
+    """Return the text of a cell, with a learner's seed in place of the usual one if it sets it."""
+    return f"seed = {own}" if "parameters" in cell.settings.get("tags", []) else cell.text

@@ -11,14 +11,15 @@ import pytest
 from nbclient import NotebookClient
 
 from course import build, copies, predicting, prepared, sources
-from course.checks import CHECKS, RIGHT, UNANSWERED, check, judging, verdict
+from course.checks import CHECKS, HOMEWORK, RIGHT, UNANSWERED, check, judging, verdict
 from course.proving import answer_in
 from tta_helpers.workbook import place
 
 FOLDER = place.ROOT / "course" / "exercises"
-LESSONS = list(sources.lessons())
+LESSONS = [*sources.lessons(), sources.HOMEWORK]
 EXERCISES = {e.name: (lesson, e) for lesson in LESSONS for e in sources.exercises(lesson)}
 SEEDS, BUILT = range(6), build.built()
+OWN = (6, 10, 17)  # seeds of a homework with which every wrong way leads elsewhere
 
 
 def faults_of(exercise, lesson):
@@ -31,9 +32,10 @@ def faults_of(exercise, lesson):
     found = []
     for kind, some in texts.items():
         for text in some:
-            answer = answer_in(text, exercise.name, lesson)
-            for seed in SEEDS:
-                said = verdict(exercise.name, answer, seed)
+            for seed in OWN if lesson == sources.HOMEWORK else SEEDS:
+                own = seed if lesson == sources.HOMEWORK else None
+                answer = answer_in(text, exercise.name, lesson, own)
+                said = verdict(exercise.name, answer, seed, own)
                 if kind == "wrong":
                     good = said.startswith("not yet: ") and sources.opening(text) in said
                 else:
@@ -61,14 +63,13 @@ def test_an_exercise_has_two_wrong_answers_with_hints_of_their_own_and_another_r
 
 
 def test_every_exercise_has_its_check_and_every_check_its_exercise():
-    assert set(EXERCISES) == set(CHECKS)
+    assert set(EXERCISES) == set(CHECKS | HOMEWORK)
     assert sum(len(sources.exercises(lesson)) for lesson in LESSONS) == len(EXERCISES)
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_the_learners_copy_holds_no_answer(lesson):
-    number = lesson[:2]
-    learners = nbformat.read(FOLDER / f"{number}_exercises.ipynb", as_version=4)
+    learners = nbformat.read(copies.path_of(lesson, solved=False), as_version=4)
     code = {cell.id: cell.source for cell in learners.cells}
     everything = "\n".join(code.values())
     for exercise in sources.exercises(lesson):
@@ -106,14 +107,14 @@ def stops(error):
     return answer
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", CHECKS | HOMEWORK)
 def test_no_answer_stops_a_check_and_none_of_these_is_right(name):
     nonsense = [None, "", "?", [], {}, object(), np.nan, -7.5, np.zeros((2, 2)), [[1], [2, 3]]]
     nonsense += [lambda *_: None, lambda *_: "?", lambda *_: np.full(2, np.nan), lambda: 1]
     nonsense += [stops(error) for error in (ValueError("no"), SystemExit(3), RecursionError())]
     nonsense += [lambda *a: a[0] if a else 0, lambda *_: [[1], [2, 3]], lambda *_: {}]
     for answer in nonsense:
-        said = verdict(name, answer, 0)
+        said = verdict(name, answer, 0, 0)
         assert said.startswith("not yet: ") and len(said) < 400
 
 
@@ -232,9 +233,9 @@ def test_run_all_of_an_untouched_copy_ends_and_says_what_is_open():
 
 RUN_SOLUTIONS = """\
 import sys, nbformat
-for number in sys.argv[1:]:
+for path in sys.argv[1:]:
     names = {}
-    for cell in nbformat.read(f"{number}_solutions.ipynb", as_version=4).cells:
+    for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
             exec(cell.source, names)
 print([name for name in ("tensorflow", "keras") if name in sys.modules])
@@ -242,7 +243,8 @@ print([name for name in ("tensorflow", "keras") if name in sys.modules])
 
 
 def test_every_solution_runs_and_is_right_without_any_backend():
-    command = [sys.executable, "-W", "error", "-c", RUN_SOLUTIONS, *(name[:2] for name in LESSONS)]
+    paths = [copies.path_of(lesson, solved=True) for lesson in LESSONS]
+    command = [sys.executable, "-W", "error", "-c", RUN_SOLUTIONS, *map(str, paths)]
     env = os.environ | {"MPLBACKEND": "agg"}
     done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, env=env)
     *lines, backends = done.stdout.splitlines()

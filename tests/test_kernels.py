@@ -90,6 +90,22 @@ def test_keras_has_its_own_defaults_in_a_lesson(tmp_path, monkeypatch, fault):
     assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.parametrize(
+    ("script", "cards"),
+    [("echo 'NVIDIA H200'; echo ' NVIDIA T4'", ["NVIDIA H200", "NVIDIA T4"]), ("exit 9", [])],
+)
+def test_a_record_names_the_graphics_cards(tmp_path, monkeypatch, script, cards):
+    """A driver that is there answers with names; one that fails, as with no card, adds nothing."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    environment.cards.cache_clear()
+    told = environment.environment_line().split(" cores")[1]
+    environment.cards.cache_clear()
+    assert told == "".join(f", {name}" for name in cards)
+
+
 def lesson_parameters(name):
     path = place.notebooks() / f"{name}.ipynb"
     return kernels.inspected(path).parameters.values()

@@ -72,11 +72,28 @@ def test_photographs_that_are_moved_are_shifted_and_mirrored_copies():
     assert {key[1] for key in seen} == {key[2] for key in seen} == set(range(7))
 
 
-def test_gains_are_read_back_from_a_record_photograph_by_photograph():
-    counts = {"no TTA": "410", "k = 1": "201"}
-    record = {"metrics": {"errors_by_photograph": counts, "seen_copies": 4}}
-    found = defined("04", "def gain_of_record", np=np)["gain_of_record"](record, "k = 1")
-    assert found.tolist() == [0.5, 0.25, -0.25]
+def test_gains_are_read_back_from_records_fit_by_fit_and_photograph_by_photograph():
+    counts = {"no TTA": "410", "k = 1": "201", "greedy": "400"}
+    other = {"no TTA": "222", "k = 1": "222", "greedy": "022"}
+    records = [
+        {"metrics": {"errors_by_photograph": {"seen": some}, "copies": {"seen": 4}}}
+        for some in (counts, other)
+    ]
+    nothing = SimpleNamespace(committed_records=lambda beginning: [])
+    read = defined("04", "def wrong_in", np=np, runs=nothing)
+    found = read["gains_of"](records, "k = 1", "seen")
+    assert found.tolist() == [[0.5, 0.25, -0.25], [0, 0, 0]]
+    found = read["gains_of"](records, "k = 1", "seen", "greedy")
+    assert found.tolist() == [[0.5, 0, -0.25], [-0.5, 0, 0]]
+
+
+def test_a_record_of_a_long_run_says_whom_it_helped():
+    told = defined("04", "def target_of")["target_of"]
+    fitted = {"target": "fitted", "architecture": "wide_resnet", "depth": 16, "width": 2}
+    fitted |= {"train_augmentation": "flip_shift", "target_epochs": 20, "predictor_width": 4}
+    expected = "wide_resnet 16-2, flip_shift, epochs: 20; predictor x 4"
+    assert told({"parameters": fitted}) == expected
+    assert told({"parameters": {**fitted, "target": "settled"}}) == "settled; predictor x 4"
 
 
 @pytest.mark.parametrize("equal", ["before", "after", "gains"])

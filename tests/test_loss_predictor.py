@@ -23,6 +23,31 @@ def by_numpy(images):
     return [images, images[:, :, ::-1], padded[:, 4:12, 1:7]]
 
 
+# Selected views
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles by size")
+def test_another_mixture_of_views_compiles_nothing_new(caplog):
+    import jax
+
+    images = np.random.default_rng(3).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(4, activation="softmax"))
+    expected = predict_views(model, images, SET)
+
+    def compiled(of_second):
+        """Predict with so many images under the second view; return what was compiled."""
+        choice = (np.arange(10) < of_second).astype(int)
+        caplog.clear()
+        with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
+            found = lp.predict_selected(model, images, SET, choice[:, None])
+        np.testing.assert_allclose(found, expected[choice, np.arange(10)], atol=1e-6)
+        return [r for r in caplog.records if "Finished XLA compilation" in r.getMessage()]
+
+    assert compiled(3)  # seven and three: eight and four
+    assert not compiled(4)  # six and four
+
+
 # Networks
 
 
@@ -40,6 +65,16 @@ def test_compact_predictor_is_small(n_views, n_kinds):
     assert work <= its_work / 50
     by_hand = 128 * 24 * 16 + 8 * 256 * 20 + (2 * 16 + 8 * 20) * 64
     assert work == by_hand + 64 * (10 + 10 * n_views + n_kinds) + n_kinds * n_views
+
+
+def test_a_wider_predictor_has_more_units_everywhere_but_in_what_it_says():
+    wide = lp.compact_predictor((8, 12, 3), n_views=5, n_classes=4, n_kinds=3, width=2)
+    first = 16 * 18 * 32  # sixteen runs of six pixels, thirty-two units
+    second = 2 * (8 * 32) * 40  # two strips of eight runs
+    third = (2 * 32 + 2 * 40) * 128
+    heads = 128 * (4 + 4 * 5 + 3) + 3 * 5
+    assert sum(row[3] for row in networks.multiply_adds(wide)) == first + second + third + heads
+    assert wide.output_shape == (None, 5)
 
 
 def test_compact_scores_are_expected_over_the_guessed_class():

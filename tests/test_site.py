@@ -115,6 +115,16 @@ def test_a_diagram_becomes_a_table_of_its_arrows_and_a_folder_its_words(tmp_path
     )
 
 
+def test_a_link_to_a_deck_leads_to_its_slides(tmp_path):
+    page = tmp_path / "course" / "guide" / "02_guide.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("[slides](../slides/02.md) [quiz](../quizzes/02_quiz.md)\n")
+    shown = stage.page(page, tmp_path)
+    assert shown == (
+        '<a href="../../slides/02/index.html">slides</a> [quiz](../quizzes/02_quiz.md)\n'
+    )
+
+
 def test_in_tables_numbers_keep_their_signs_and_intervals_their_ends():
     row = "| 77.68 % of 9 | +1.08 [+0.78, +1.39] * | < 0.001 | 1.2 (1.1 to 2) | 2026 10:36, 7 |"
     kept = stage.unbroken(f"5 % [1, 2]\n{row}\n")

@@ -7,9 +7,9 @@ at every call, look at the shape first, then at what any right answer must fulfi
 value, and never say the value itself.
 """
 
-from course.checks import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06
-from course.checks.judging import CHECKS, RIGHT, UNANSWERED, check, verdict
+from course.checks import homework, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06
+from course.checks.judging import CHECKS, HOMEWORK, RIGHT, UNANSWERED, check, verdict
 
-__all__ = ["CHECKS", "RIGHT", "UNANSWERED", "check", "verdict"]
+__all__ = ["CHECKS", "HOMEWORK", "RIGHT", "UNANSWERED", "check", "verdict"]
 # imported for what they register
-del lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06
+del homework, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06

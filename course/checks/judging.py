@@ -1,13 +1,18 @@
 """How an answer is judged: called with fresh input, measured against wrong ways, put into words."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from course import prepared
+
 RIGHT, UNANSWERED = "right.", "not answered yet."
 Check = Callable[[Any, np.random.Generator], str | None]
+OwnCheck = Callable[[Any, SimpleNamespace], None]
 CHECKS: dict[str, Check] = {}
+HOMEWORK: dict[str, OwnCheck] = {}
 
 
 class Hint(Exception):
@@ -24,7 +29,13 @@ def exercise(judge: Check) -> Check:
     return judge
 
 
-def check(name: str, answer: Any) -> None:
+def homework(judge: OwnCheck) -> OwnCheck:
+    """Register the check of a homework; it takes the learner's sample, not random numbers."""
+    HOMEWORK[judge.__name__] = judge
+    return judge
+
+
+def check(name: str, answer: Any, own: int | None = None) -> None:
     """Say whether an answer is right, and what to think about if not.
 
     Parameters
@@ -34,26 +45,31 @@ def check(name: str, answer: Any) -> None:
     answer
         A function, not called, or a value. `...` and a function that raises NotImplementedError
         are no answers yet.
+    own
+        Seed of the learner's own images, which a homework is about.
     """
-    print(f"{name}: {verdict(name, answer)}")
+    print(f"{name}: {verdict(name, answer, own=own)}")
 
 
-def verdict(name: str, answer: Any, seed: int | None = None) -> str:
+def verdict(name: str, answer: Any, seed: int | None = None, own: int | None = None) -> str:
     """Return what `check` says of an answer, whatever the answer does.
 
     Parameters
     ----------
-    name, answer
+    name, answer, own
         As `check`'s.
     seed
         Of the random input; None draws it anew.
     """
-    if name not in CHECKS:
-        return f"there is no such exercise; there are {', '.join(sorted(CHECKS))}."
+    if name not in CHECKS and name not in HOMEWORK:
+        return f"there is no such exercise; there are {', '.join(sorted(CHECKS | HOMEWORK))}."
     if answer is ...:
         return UNANSWERED
     try:
-        said = CHECKS[name](answer, np.random.default_rng(seed))
+        if name in CHECKS:
+            said = CHECKS[name](answer, np.random.default_rng(seed))
+        else:
+            said = HOMEWORK[name](answer, prepared.load(own))
     except Hint as hint:
         return f"not yet: {hint}"
     except NotImplementedError:

@@ -1,9 +1,11 @@
 """Build the site into build/site: `make site`."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+import decks
 from sphinx.cmd.build import build_main
 from stage import ROOT, SOURCE, stage
 
@@ -12,12 +14,18 @@ SITE, NEW, TREES = (ROOT / "build" / name for name in ("site", "site-new", "site
 
 def main() -> int:
     """Build from nothing, every warning an error; the site that was there goes only then."""
-    for folder in (SOURCE, NEW, TREES):
+    for folder in (SOURCE, NEW, TREES, decks.SOURCE, decks.BUILT):
         shutil.rmtree(folder, ignore_errors=True)
     stage(SOURCE)
+    decks.stage()
+    how = ["-b", "dirrevealjs", "-W", "-n", "-q", "-c", str(decks.HERE / "deck")]
+    command = [sys.executable, "-W", "ignore", "-m", "sphinx", *how]
+    slides = subprocess.Popen([*command, str(decks.SOURCE), str(decks.BUILT)])  # beside the pages
     where = ["-c", str(Path(__file__).parent), "-d", str(TREES), str(SOURCE), str(NEW)]
     status = build_main(["-b", "html", "-W", "--keep-going", "-n", "-q", "-j", "auto", *where])
+    status = slides.wait() or status
     if status == 0:
+        decks.take(NEW)
         shutil.rmtree(SITE, ignore_errors=True)
         NEW.rename(SITE)
         print(f"The site is built: open {SITE.relative_to(ROOT) / 'index.html'}")

@@ -4,6 +4,7 @@ Files keep their places, so links between them lead on as they stand. What a sit
 is changed in the copies alone.
 """
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -34,6 +35,7 @@ COURSE = """
 exercises/*
 quizzes/*
 guide/*
+capstone/*
 ```
 """
 # What a narrow column must not part: a number from its sign, an interval's ends.
@@ -76,27 +78,30 @@ def stage(folder: Path, root: Path = ROOT) -> None:
 
 def documents(root: Path) -> list[Path]:
     """Return the pages in Markdown, but for the README, of which the landing page is made."""
-    course = sorted((root / "course").rglob("*.md"))
+    course = sorted({*(root / "course").rglob("*.md")} - {*(root / "course" / "slides").iterdir()})
     return [*sorted((root / "docs").glob("*.md")), root / "data" / "README.md", *course]
 
 
 def notebooks(root: Path) -> list[Path]:
-    """Return the lessons and reports, and the exercises of the course."""
-    exercises = sorted((root / "course" / "exercises").glob("*.ipynb"))
-    return [*sorted((root / "notebooks").glob("[0-9]*.ipynb")), *exercises]
+    """Return the lessons and reports, and the exercises and the project of the course."""
+    course = sorted((root / "course").glob("*/*.ipynb"))
+    return [*sorted((root / "notebooks").glob("[0-9]*.ipynb")), *course]
 
 
 def page(path: Path, root: Path = ROOT) -> str:
     """Return a page's text with its diagrams as tables, which can be read out.
 
     Links to folders, which the site has none of, become their words; links to the README lead to
-    the landing page, which is made of it.
+    the landing page, which is made of it; and links to a deck to its slides.
     """
 
     def on_the_site(found: re.Match) -> str:
         target = (path.parent / found[2]).resolve()
         if target == root / "README.md":
             return f"[{found[1]}](/index.md)"
+        if target.parent == root / "course" / "slides":
+            to = os.path.relpath(root / "slides" / target.stem / "index.html", path.parent)
+            return f'<a href="{to}">{found[1]}</a>'
         return found[1] if target.is_dir() else found[0]
 
     text = DIAGRAM.sub(lambda found: arrows(found[1]), unbroken(path.read_text("utf-8")))

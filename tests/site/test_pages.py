@@ -6,7 +6,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import PAGES, ROOT, SCREENSHOTS, SITE, STANDARDS, told, visit
+from conftest import PAGES, ROOT, SCREENSHOTS, SITE, SLIDES, STANDARDS, told, visit
 
 MEGABYTE = 1_000_000
 CODE = "docs/contributing.html"  # the page whose code is looked at, every kind of word in it
@@ -36,7 +36,7 @@ class Page(HTMLParser):
             self.loads.append(found["href"])
 
 
-READ = {name: Page(name) for name in PAGES}
+READ = {name: Page(name) for name in [*PAGES, *SLIDES]}
 
 
 def faults(name, targets):
@@ -66,12 +66,12 @@ def test_the_pages_are_there():
     }
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", READ)
 def test_every_link_leads_somewhere(name):
     assert faults(name, READ[name].links) == []
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", READ)
 def test_nothing_is_loaded_from_elsewhere_or_missing(name):
     loads = READ[name].loads
     assert [

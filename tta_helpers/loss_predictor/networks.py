@@ -8,6 +8,7 @@ def compact_predictor(
     n_views: int = 12,
     n_classes: int = 10,
     n_kinds: int = 0,
+    width: int = 1,
 ) -> keras.Model:
     """Return a loss predictor that is small beside a target of six million multiply-adds.
 
@@ -24,19 +25,22 @@ def compact_predictor(
     Images are on the scale 0 to 255, (n, h, w, 3); the outputs are scores, (n, views), lower is
     better. Rescaling the images would cost as much as reading them: batch normalisation after the
     first layer sees to the scale instead, and `predict.folded` takes it into that layer.
+
+    `width` times as many units in every layer but the last ones find more and cost up to the square
+    of it; a target of a hundred million multiply-adds can afford 4.
     """
     layers = keras.layers
-    height, width, channels = image_shape
-    run, rows = _largest_divisor(width, 8), _largest_divisor(height, 4)
+    height, columns, channels = image_shape
+    run, rows = _largest_divisor(columns, 8), _largest_divisor(height, 4)
     inputs = keras.Input(image_shape)
-    x = layers.Reshape((height * width // run, run * channels))(inputs)
-    x = layers.BatchNormalization(momentum=0.9)(layers.Dense(16, use_bias=False)(x))
+    x = layers.Reshape((height * columns // run, run * channels))(inputs)
+    x = layers.BatchNormalization(momentum=0.9)(layers.Dense(16 * width, use_bias=False)(x))
     square, x = layers.Multiply()([x, x]), layers.ReLU()(x)
     features = [layers.GlobalAveragePooling1D()(part) for part in (x, square)]
-    y = layers.Reshape((height // rows, rows * width // run * 16))(x)
-    y = layers.Dense(20, activation="swish")(y)
+    y = layers.Reshape((height // rows, rows * columns // run * 16 * width))(x)
+    y = layers.Dense(20 * width, activation="swish")(y)
     z = layers.Concatenate()([*features, layers.Flatten()(y)])
-    z = layers.Dense(64, activation="swish")(layers.Dropout(0.1)(z))
+    z = layers.Dense(64 * width, activation="swish")(layers.Dropout(0.1)(z))
     classes = layers.Dense(n_classes, activation="softmax", name="classes")(z)
     by_class = layers.Dense(n_classes * n_views)(z)
     by_class = layers.Reshape((n_classes, n_views), name="by_class")(by_class)

@@ -224,12 +224,20 @@ def predict_mixed(
         found = np.asarray(graph.predict_on_batch(groups))
     else:
         pairs = [(view, group) for view, group in zip(views, groups, strict=True) if len(group)]
-        seen = [view(interface.unit(ops.convert_to_tensor(group))) for view, group in pairs]
-        found = model.predict_on_batch(interface.shown(ops.concatenate(seen)))
+        seen = np.concatenate([_through(view, group, interface) for view, group in pairs])
+        found = model.predict_on_batch(interface.shown(ops.convert_to_tensor(seen)))
         found = np.asarray(interface.selected(found, output_names(model))[0])
     in_order = np.empty_like(found)
     in_order[order] = found
     return in_order
+
+
+def _through(view: View, group: np.ndarray, interface: Interface) -> np.ndarray:
+    """Return what a view makes of some images, on the scale of views."""
+    n = len(group)
+    if keras.backend.backend() == "jax":  # it compiles every operation for every size of group
+        group = np.concatenate([group, np.repeat(group[:1], 2 ** (n - 1).bit_length() - n, axis=0)])
+    return ops.convert_to_numpy(view(interface.unit(ops.convert_to_tensor(group))))[:n]
 
 
 def _mixed_graph(

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -137,13 +138,25 @@ def environment() -> dict[str, Any]:
     """Return the versions, the backend and the devices that results depend on."""
     from tta_helpers.quiet import keras
 
+    cores = f"{os.cpu_count()} cores"
     return {
         "python": platform.python_version(),
         "versions": versions(),
         "backend": keras.backend.backend(),
         "devices": keras.distribution.list_devices(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "machine": ", ".join([f"{platform.system()} {platform.machine()}", cores, *cards()]),
     }
+
+
+@functools.cache
+def cards() -> list[str]:
+    """Return the names of the NVIDIA cards here; none where there is no driver to ask."""
+    ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(ask, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [name.strip() for name in found.stdout.splitlines()]
 
 
 def environment_line(found: Mapping[str, Any] | None = None) -> str:

@@ -4,9 +4,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from distributed import Client, Future, as_completed
 from distributed.comm import CommClosedError
@@ -82,24 +84,48 @@ def execute_run(run: Run, environment: Mapping[str, str], limits: Limits, code: 
 
 
 def _execute(waiting: Sequence[Run], cluster: Cluster, limits: Limits) -> dict[str, str]:
-    """Execute runs on a cluster, telling of each as it ends; return the failures by label."""
+    """Execute runs on a cluster; return the failures by label."""
     environment = {name: os.environ[name] for name in FOLDERS if name in os.environ}
     environment["KERAS_BACKEND"] = backend()
-    shared = {"environment": environment, "limits": limits, "code": package_digest()}
-    with cluster.client(len(waiting)) as client, progress(total=len(waiting), desc="sweep") as bar:
+    work = partial(execute_run, environment=environment, limits=limits, code=package_digest())
+    return execute_all(work, {run.folder.name: run for run in waiting}, cluster, "sweep")
+
+
+def execute_all(
+    work: Callable[[Any], float], jobs: Mapping[str, Any], cluster: Cluster, what: str
+) -> dict[str, str]:
+    """Have jobs done on a cluster, telling of each as it ends; return the failures by label.
+
+    Parameters
+    ----------
+    work
+        Does one job and returns its seconds. One that fails is tried once more.
+    jobs
+        By a key of each; every job has a `label`.
+    cluster
+        Where to work.
+    what
+        What all that is, before the progress bar.
+
+    Raises
+    ------
+    RunError
+        If no worker is to be had, or the scheduler is gone.
+    """
+    with cluster.client(len(jobs)) as client, progress(total=len(jobs), desc=what) as bar:
         # By the word before its key's hyphen Dask knows many of a kind, which it hands out one by
         # one; it would deal out all others at once, and blame each for the death of its worker.
-        keys = [f"run-{run.folder.name}" for run in waiting]
-        futures = client.map(execute_run, waiting, **shared, key=keys, retries=RETRIES)
+        keys = [f"run-{key}" for key in jobs]
+        futures = client.map(work, list(jobs.values()), key=keys, retries=RETRIES)
         with WorkerWatch(client, futures, cluster.wait) as watch:
             try:
-                return _watch(client, dict(zip(futures, waiting, strict=True)), bar)
+                return _watch(client, dict(zip(futures, jobs.values(), strict=True)), bar)
             except (CancelledError, OSError) as error:
                 raise connection_lost(watch, cluster.wait) from error
 
 
-def _watch(client: Client, futures: dict[Future, Run], bar: tqdm) -> dict[str, str]:
-    """Wait for runs, telling of each as it ends; return the failures by label."""
+def _watch(client: Client, futures: dict[Future, Any], bar: tqdm) -> dict[str, str]:
+    """Wait for jobs, telling of each as it ends; return the failures by label."""
     failures, seconds, n = {}, [], len(futures)
     for k, future in enumerate(as_completed(list(futures)), 1):
         run = futures.pop(future)
