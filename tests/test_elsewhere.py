@@ -20,7 +20,7 @@ import stage  # noqa: E402
 
 ADDRESS = "https://github.com/some-one/tta.workbook"
 BOOKS = {path: nbformat.read(path, as_version=4) for path in stage.notebooks(place.ROOT)}
-COPIES = elsewhere.copies(BOOKS, place.ROOT, ADDRESS)
+COPIES = elsewhere.copies([*BOOKS], place.ROOT, ADDRESS)
 BINDER = place.ROOT / "binder"
 LOCKED = re.compile(r"(?m)^([\w.-]+)==([^\s;]+)")
 # Refuses what the lock has and Binder has not, then imports all that the lessons import.
@@ -75,7 +75,7 @@ def test_without_an_address_there_is_no_link_and_a_wrong_one_is_refused(monkeypa
     monkeypatch.delenv("SITE_REPOSITORY", raising=False)
     assert elsewhere.repository() == ""
     assert elsewhere.links("", "notebooks/02_flip_tta") == {}
-    assert elsewhere.copies(BOOKS, place.ROOT, "") == {}
+    assert elsewhere.copies([*BOOKS], place.ROOT, "") == {}
     monkeypatch.setenv("SITE_REPOSITORY", f"{ADDRESS}/")
     assert elsewhere.repository() == ADDRESS
     for wrong in ("github.com/a/b", "https://example.org/a/b", "https://github.com/a", "x y"):
@@ -94,7 +94,7 @@ def test_the_page_of_a_lesson_shows_its_links(address):
         elsewhere=elsewhere.links(address, page),
     )
     shown = dict(re.findall(r'<a href="([^"]*)"(?: download)?>([^<]*)</a>', found))
-    expected = {"../downloads/02_flip_tta.ipynb": "Download"}
+    expected = {"../downloads/02_flip_tta.ipynb": "Download", "../slides/02/index.html": "Slides"}
     expected |= {link: name for name, link in elsewhere.links(address, page).items()}
     assert shown == expected
 
@@ -111,6 +111,18 @@ def test_a_copy_has_the_cells_of_its_notebook_one_more_and_no_outputs():
         assert [c.source for c in cells] == [c.source for c in book.cells if c.cell_type == "code"]
         assert not any(cell.outputs or cell.execution_count for cell in [own, *cells])
         assert nbformat.reads(COPIES[path.name], as_version=4).cells[0] == book.cells[0]
+
+
+def test_copies_are_written_in_place_of_those_that_were_there(tmp_path, monkeypatch):
+    folder = tmp_path / "colab"
+    folder.mkdir()
+    (folder / "07_gone.ipynb").write_text("{}")
+    monkeypatch.setenv("SITE_REPOSITORY", ADDRESS)
+    elsewhere.write(folder, [*BOOKS], place.ROOT)
+    assert {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()} == COPIES
+    monkeypatch.delenv("SITE_REPOSITORY")
+    elsewhere.write(folder, [*BOOKS], place.ROOT)
+    assert not folder.exists()
 
 
 def test_lessons_come_after_those_that_the_readme_names():

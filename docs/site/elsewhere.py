@@ -3,19 +3,21 @@
 Nothing is known of the repository's address but the setting `SITE_REPOSITORY`, which the workflow
 that publishes the site sets. Without it the pages have no such links.
 
-Colab opens a notebook of a repository on a machine that has nothing else of it. So the site holds
-copies with a cell that fetches the rest, and the workflow puts them on a branch of their own. The
+Colab opens a notebook of a repository on a machine that has nothing else of it. So copies are made
+with a cell that fetches the rest, and the workflow puts them on a branch of their own. The
 committed notebooks stay without it: their outputs are those of their code, cell by cell, and on a
 machine of one's own there is nothing to fetch.
 """
 
 import os
 import re
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 
-COPIES = "colab"  # the folder of the copies on the site, and the branch that Colab opens
+COPIES = "colab"  # the folder of the copies in build/, and the branch that Colab opens
 OPENED = re.compile(r"notebooks/0\d_\w+|course/\w+/\w+")
 ADDRESS = re.compile(r"https://github\.com/([\w-]+/[\w.-]+)")
 # What the lessons import and Colab may lack; the package brings what it needs itself.
@@ -74,15 +76,24 @@ def links(address: str, page: str) -> dict[str, str]:
     return found
 
 
-def copies(books: dict[Path, nbformat.NotebookNode], root: Path, address: str) -> dict[str, str]:
-    """Return the notebooks for Colab by the names of their files, without outputs."""
+def write(folder: Path, paths: Sequence[Path], root: Path) -> None:
+    """Write the copies for Colab into a folder, in place of those that were there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in copies(paths, root, repository()).items():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def copies(paths: Sequence[Path], root: Path, address: str) -> dict[str, str]:
+    """Return the notebooks for Colab by the names of their files; none without an address."""
     needed = before((root / "README.md").read_text("utf-8"))
     found = {}
-    for path, book in books.items():
+    for path in paths if address else ():
         page = path.relative_to(root)
-        if address and OPENED.fullmatch(page.with_suffix("").as_posix()):
+        if OPENED.fullmatch(page.with_suffix("").as_posix()):
             own = {"folder": page.parent.as_posix(), "before": needed.get(path.stem, [])}
-            found[path.name] = nbformat.writes(for_colab(book, address, **own))
+            book = for_colab(nbformat.read(path, as_version=4), address, **own)
+            found[path.name] = nbformat.writes(book)
     return found
 
 
@@ -96,8 +107,7 @@ def before(readme: str) -> dict[str, list[str]]:
 def for_colab(
     book: nbformat.NotebookNode, address: str, folder: str, before: list[str]
 ) -> nbformat.NotebookNode:
-    """Return a copy of a notebook without outputs, with the cell below its title, on a GPU."""
-    book = nbformat.from_dict(book)
+    """Return a notebook without its outputs, with the cell below its title, on a GPU."""
     for cell in book.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None

@@ -9,7 +9,6 @@ import re
 import shutil
 from pathlib import Path
 
-import elsewhere
 import nbformat
 import pages
 import quizzes
@@ -63,8 +62,6 @@ def stage(folder: Path, root: Path = ROOT) -> None:
     for path, book in books.items():
         put(folder / path.relative_to(root), nbformat.writes(shown(book)))
         copy(path, folder / EXTRA / "downloads" / path.name)
-    for name, text in elsewhere.copies(books, root, elsewhere.repository()).items():
-        put(folder / EXTRA / elsewhere.COPIES / name, text)
     for name, text in written.items():
         put(folder / name, text)
     put(
