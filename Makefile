@@ -207,6 +207,10 @@ $(READY):
 	    echo "error: $$PWD cannot hold a virtual environment, because of the colon in its path;" \
 	        "move the workbook." >&2; exit 1 ;; \
 	esac; \
+	if [ -L .venv ]; then \
+	    echo "error: .venv is a link, and building it anew would empty what it leads to. Remove the" \
+	        "link, or bring what it leads to up to date." >&2; exit 1; \
+	fi; \
 	$(find_python); \
 	echo "Building .venv with $$("$$python" --version) (two or three minutes, once) ..."; \
 	"$$python" -m venv --clear .venv
