@@ -26,12 +26,13 @@ SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 # Tests that run the workbook, or that no backend takes part in: once is enough.
 ONCE := annotated boxes capstone chain clusters command corruptions course course_boxes course_pages docs \
-    expecting fuzz grading homework kernels makefile manner metrics nbgrader parameters plots policies \
-    progress readme real runs shards site slides survival sweeps wheel workflows
+    elsewhere expecting fuzz grading homework kernels makefile manner metrics nbgrader parameters \
+    plots policies progress readme real real_detector runs shards site slides survival sweeps wheel \
+    workflows
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish \
-    course course-data expected homework grade docs site site-test try-it clean
+    course course-data expected homework grade docs site site-test lab-test try-it clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
@@ -56,6 +57,7 @@ help:
 	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
 	@echo "make site     build the site from notebooks and docs/ into build/site"
 	@echo "make site-test   look at the built site in Chromium, page by page"
+	@echo "make lab-test    a lesson, a panel and an exercise in JupyterLab in Chromium"
 	@echo "make try-it   fit the networks of the site's page \"Try it\" and store what they answer"
 	@echo "make clean    remove the environments and caches; runs/ and downloads stay"
 
@@ -155,7 +157,11 @@ site: $(SITE)/ready
 	@$(SITE)/bin/python -W ignore docs/site/build.py
 
 site-test: site
-	$(SITE)/bin/python -m pytest -c tests/site/pytest.ini tests/site
+	$(SITE)/bin/python -m pytest -c tests/site/pytest.ini tests/site --ignore tests/site/test_lab.py
+
+lab-test: $(READY) $(SITE)/ready
+	@echo "JupyterLab in Chromium: two minutes, and two more where no smoke run on the sample is ..."
+	$(SITE)/bin/python -m pytest -c tests/site/pytest.ini tests/site/test_lab.py
 
 try-it: $(READY)
 	@$(RUNS) run --dataset sample --name sample
@@ -207,6 +213,10 @@ $(READY):
 	    echo "error: $$PWD cannot hold a virtual environment, because of the colon in its path;" \
 	        "move the workbook." >&2; exit 1 ;; \
 	esac; \
+	if [ -L .venv ]; then \
+	    echo "error: .venv is a link, and building it anew would empty what it leads to. Remove the" \
+	        "link, or bring what it leads to up to date." >&2; exit 1; \
+	fi; \
 	$(find_python); \
 	echo "Building .venv with $$("$$python" --version) (two or three minutes, once) ..."; \
 	"$$python" -m venv --clear .venv

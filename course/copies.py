@@ -56,6 +56,7 @@ def copy_of(lesson: str, solved: bool) -> nbformat.NotebookNode:
                 copied[-1].metadata.tags = tags
             given += 1
     if solved:
+        copied[0].source = copied[0].source.replace("# Exercises", "# Solutions", 1)
         copied.insert(1, new_markdown_cell(SOLVED, id="solved"))
     return new_notebook(cells=copied, metadata={"kernelspec": KERNEL})
 

@@ -81,7 +81,7 @@ def page(lesson: str) -> str:
         f"# Quiz {lesson[:2]}",
         "",
         f"It goes with [notebook {lesson[:2]}](../../notebooks/{lesson}.ipynb). One option of each "
-        "question is right. Decide first, then open the letter that you have chosen.",
+        "question is right. Decide first, then see what is said of the one that you have chosen.",
     ]
     for number, question in enumerate(quiz(lesson), 1):
         lines += ["", f"## {number}. {question['question']}", ""]

@@ -71,6 +71,19 @@ def test_the_environment_is_built_once(workbook):
     assert workbook.done.returncode == 0
 
 
+def test_an_environment_that_is_a_link_is_not_emptied(workbook, fault):
+    fault(".venv is a link, and out of date")
+    assert workbook.builds()
+    shared = workbook.folder.parent / "shared"
+    (workbook.folder / ".venv").rename(shared)
+    (workbook.folder / ".venv").symlink_to(shared)
+    assert not workbook.builds() and workbook.done.returncode == 0  # up to date, it serves
+    (workbook.folder / "requirements.txt").write_text("another\n")
+    assert not workbook.builds() and workbook.done.returncode != 0
+    assert "error: .venv is a link" in workbook.done.stderr
+    assert (shared / "bin" / "python").is_file()
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml"])
 def test_what_it_is_built_from_counts_and_not_its_date(workbook, name, fault):
     fault("requirements.txt or pyproject.toml dated in the future")

@@ -17,6 +17,7 @@ from tta_helpers.workbook import place
 FOLDER = place.ROOT / "docs" / "site"
 sys.path.insert(0, str(FOLDER))
 import pages  # noqa: E402
+import quizzes  # noqa: E402
 import reference  # noqa: E402
 import stage  # noqa: E402
 import tryit_data  # noqa: E402
@@ -124,6 +125,23 @@ def test_a_link_to_a_deck_leads_to_its_slides(tmp_path):
     )
 
 
+def test_in_tables_numbers_keep_their_signs_and_intervals_their_ends():
+    row = "| 77.68 % of 9 | +1.08 [+0.78, +1.39] * | < 0.001 | 1.2 (1.1 to 2) | 2026 10:36, 7 |"
+    kept = stage.unbroken(f"5 % [1, 2]\n{row}\n")
+    expected = row.replace("68 %", "68\xa0%").replace(", +", ",\xa0+").replace("< ", "<\xa0")
+    expected = expected.replace("] *", "]\xa0*").replace("1.1 to 2", "1.1\xa0to\xa02")
+    assert kept == f"5 % [1, 2]\n{expected}\n"
+    shown = new_output("display_data", {"text/markdown": row, "text/plain": row})
+    book = stage.shown(new_notebook(cells=[new_code_cell("x", outputs=[shown])]))
+    assert book.cells[0].outputs[0].data == {"text/markdown": expected, "text/plain": row}
+
+
+def test_the_page_of_the_course_lists_its_pages(tmp_path):
+    stage.stage(tmp_path)
+    text = (tmp_path / "course" / "README.md").read_text(encoding="utf-8")
+    assert text.index("## All pages") < text.index("```{toctree}") < text.index("## How it is made")
+
+
 def test_files_beside_the_pages_are_found_and_missing_ones_told(tmp_path):
     (tmp_path / "there.png").write_bytes(b"")
     page = tmp_path / "page.md"
@@ -132,6 +150,46 @@ def test_files_beside_the_pages_are_found_and_missing_ones_told(tmp_path):
     for target in ("gone.png", "../outside.png"):
         with pytest.raises(FileNotFoundError, match=f"page.md links to {re.escape(target)}"):
             stage.linked([(page, f"[x]({target})")], tmp_path)
+
+
+QUIZ = """# Quiz
+
+Text.
+
+## 1. So?
+
+- **A** yes
+- **B** `no`
+
+<details><summary>A</summary>
+
+Right. It is.
+
+</details>
+
+<details><summary>B</summary>
+
+Not this one. See A.
+
+</details>
+"""
+
+
+def test_a_quiz_becomes_forms_and_keeps_what_is_folded():
+    folded = QUIZ[QUIZ.index("<details>") :].strip()
+    shown = quizzes.form(QUIZ + "\n" + QUIZ.partition("Text.\n\n")[2].replace("1.", "2."))
+    assert shown.startswith("# Quiz\n\nText.\n\n## 1. So?\n\n<form")
+    assert shown.count("<form ") == shown.count("</form>") == shown.count(folded) == 2
+    for number in (1, 2):
+        for letter, text in (("A", "yes"), ("B", "`no`")):
+            start = f'- <label><input type="radio" name="q{number}" value="{letter}" '
+            assert f"{start}required hidden> **{letter}** {text}</label>\n" in shown
+
+
+def test_a_quiz_whose_options_and_texts_differ_in_number_is_told():
+    for text in (QUIZ.replace("- **B** `no`\n", ""), QUIZ.replace("- **", "* **")):
+        with pytest.raises(ValueError, match=r"options and 2 folded texts under '## 1. So\?'"):
+            quizzes.form(text)
 
 
 # ---------------------------------------------------------------- the reference
@@ -155,7 +213,7 @@ def test_a_docstring_becomes_markdown_by_hand():
     source = '''
 @register
 def mix(images: list, *, share: float = 0.5) -> float:
-    """Mix `images` in [0, 1].
+    """Mix `images` in [0, 1] (*Nature* 2019), *args.
 
     Parameters
     ----------
@@ -178,7 +236,7 @@ def mix(images: list, *, share: float = 0.5) -> float:
 mix(images: list, *, share: float = 0.5) -> float
 ```
 
-Mix `images` in \\[0, 1].
+Mix `images` in \\[0, 1] (*Nature* 2019), \\*args.
 
 **Parameters**
 

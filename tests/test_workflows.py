@@ -59,7 +59,8 @@ def test_ci_covers_the_pythons_of_the_package():
 def test_ci_tries_the_other_backend_and_the_wheel():
     hosted = [step.get("run", "") for step in steps(place.ROOT / ".github/workflows/ci.yml")]
     own = (place.ROOT / ".ci/run").read_text(encoding="utf-8")
-    assert "timed make site-test" in own
+    assert "timed make site-test" in own and "timed make lab-test" in own
+    assert any("make lab-test PYTHON=python" in text for text in hosted)
     for target in ("test-backends", "wheel"):
         assert f"make {target} PYTHON=python" in hosted
         assert f"timed make {target}" in own
@@ -75,6 +76,34 @@ def test_the_site_is_looked_at_before_it_is_published_and_from_main_alone():
     assert content["permissions"] == {"contents": "read"}
     assert publish["permissions"] == {"pages": "write", "id-token": "write"}
     assert site["env"]["SITE_REPOSITORY"].endswith("${{ github.repository }}")
+
+
+def test_the_copies_for_colab_are_pushed_to_a_branch_of_their_own(tmp_path):
+    path = place.ROOT / ".github/workflows/pages.yml"
+    job = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]["colab"]
+    assert job["needs"] == "site" and job["if"] == "github.ref == 'refs/heads/main'"
+    assert job["permissions"] == {"contents": "write"}
+    (script,) = [step["run"] for step in job["steps"] if "run" in step]
+
+    def git(folder, *arguments):
+        command = ["git", "-C", tmp_path / folder, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    git("", "init", "--quiet", "--bare", "--initial-branch=main", "origin")
+    git("", "clone", "--quiet", "origin", "here")
+    (tmp_path / "here" / ".gitignore").write_text("build/\n")
+    git("here", "add", ".")
+    who = ("-c", "user.name=a", "-c", "user.email=a@localhost")
+    git("here", *who, "commit", "--quiet", "--message", "All there is")
+    git("here", "push", "--quiet", "origin", "HEAD:main")
+    for text in ("first", "second"):
+        git("", "clone", "--quiet", "origin", text)
+        (tmp_path / text / "build" / "colab").mkdir(parents=True)
+        (tmp_path / text / "build" / "colab" / "01.ipynb").write_text(text)
+        subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path / text, check=True)
+        assert git("origin", "ls-tree", "--name-only", "colab") == "01.ipynb\n"
+        assert git("origin", "show", "colab:01.ipynb") == text
+    assert git("origin", "ls-tree", "--name-only", "main") == ".gitignore\n"
 
 
 def test_require_gpu_says_what_keras_sees(monkeypatch, capsys):

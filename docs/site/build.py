@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import decks
+import elsewhere
 from sphinx.cmd.build import build_main
-from stage import ROOT, SOURCE, stage
+from stage import ROOT, SOURCE, notebooks, stage
 
 SITE, NEW, TREES = (ROOT / "build" / name for name in ("site", "site-new", "site-trees"))
 
@@ -26,6 +27,9 @@ def main() -> int:
     status = slides.wait() or status
     if status == 0:
         decks.take(NEW)
+        for path in NEW.rglob("*.map"):  # for those who mend the theme's scripts; two megabytes
+            path.unlink()
+        elsewhere.write(ROOT / "build" / elsewhere.COPIES, notebooks(ROOT), ROOT)
         shutil.rmtree(SITE, ignore_errors=True)
         NEW.rename(SITE)
         print(f"The site is built: open {SITE.relative_to(ROOT) / 'index.html'}")

@@ -1,6 +1,5 @@
 """How Sphinx builds the site from what `stage.py` has laid out; `build.py` calls both."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -38,10 +37,7 @@ html_css_files = ["site.css", "tryit.css"]
 html_js_files = ["print.js"]
 html_extra_path = [str(SOURCE / EXTRA)]
 html_sidebars = {"**": ["tree.html"]}
-html_context = {
-    "default_mode": "auto",
-    "repository": os.environ.get("SITE_REPOSITORY", "").rstrip("/"),  # https://github.com/…/…
-}
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "TTA workbook"},
     "navbar_center": [],

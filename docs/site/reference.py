@@ -153,4 +153,4 @@ def prose(text: str) -> str:
     """Return running text for Markdown: what is no code must not read as HTML or as a formula."""
     parts = re.split(r"(``[^`]*``|`[^`]*`|(?m:^    .*$))", text.strip())
     parts[::2] = [re.sub(r"([<$*\[])", r"\\\1", part) for part in parts[::2]]
-    return "".join(parts)
+    return re.sub(r"\\\*(\w[^*`]*\w)\\\*", r"*\1*", "".join(parts))  # emphasis stays

@@ -1,10 +1,11 @@
-"""Formulas as MathML, which needs no script, and pictures that wait until a reader is near."""
+"""Formulas as MathML, without a script; pictures that wait for a reader; links of notebooks."""
 
 import re
 import struct
 from pathlib import Path
 from typing import Any
 
+import elsewhere
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
@@ -26,7 +27,11 @@ def display(translator: HTML5Translator, node: nodes.math_block) -> None:
 
 
 def framed(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
-    """Give every picture of a page its place, so that nothing jumps when it is loaded, late."""
+    """Give every picture of a page its place, so that nothing jumps when it is loaded, late.
+
+    The page's template also gets the links of a notebook to Colab, Binder and the repository.
+    """
+    context["elsewhere"] = elsewhere.links(elsewhere.repository(), page)
     files = {name: app.srcdir / path for path, name in app.builder.images.items()}
 
     def with_size(found: re.Match) -> str:

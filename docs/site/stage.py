@@ -11,28 +11,37 @@ from pathlib import Path
 
 import nbformat
 import pages
+import quizzes
 import reference
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SOURCE = ROOT / "build" / "site-source"
 EXTRA = "_extra"  # a folder whose content goes to the site as it is
+MARKDOWN = "text/markdown"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PANEL = (
     "*Here the notebook has a panel with controls, which needs a running kernel. "
     "[Try it](/try-it.md) has one that does not.*"
 )
 COURSE = """
-```{toctree}
-:hidden:
-:glob:
+## All pages of the course
 
-guide/*
-capstone/*
+```{toctree}
+:glob:
+:titlesonly:
+
 exercises/*
 quizzes/*
+guide/*
+capstone/*
 ```
 """
+# What a narrow column must not part: a number from its sign, an interval's ends.
+TOGETHER = re.compile(
+    r"(?<=\d) (?=%|to \d)|(?<=\d to) (?=\d)|(?<=<) (?=\d)"
+    r"|(?<=[\d∞],) (?=[-+−∞\d.]+\])|(?<=\]) (?=\*)"
+)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 DIAGRAM = re.compile(r"(?ms)^```mermaid\n(.*?)^```\n")
 ARROW, BOX = re.compile(r"^\s*(\w+) --> (\w+)$", re.M), re.compile(r'^\s*(m_\w+)\["(\w+)"\]$', re.M)
@@ -42,7 +51,10 @@ def stage(folder: Path, root: Path = ROOT) -> None:
     """Write into an empty folder all that Sphinx reads."""
     texts = {path: page(path, root) for path in documents(root)}
     if (course := root / "course" / "README.md") in texts:
-        texts[course] += COURSE
+        above, rest = texts[course].split("\n## ", 1)
+        texts[course] = f"{above}{COURSE}\n## {rest}"  # a repository lists its folders itself
+    for path in sorted((root / "course" / "quizzes").glob("*.md")):
+        texts[path] = quizzes.form(texts[path])
     books = {path: nbformat.read(path, as_version=4) for path in notebooks(root)}
     written = pages.written(root, books) | reference.written(root)
     for path, text in texts.items():
@@ -90,8 +102,14 @@ def page(path: Path, root: Path = ROOT) -> str:
             return f'<a href="{to}">{found[1]}</a>'
         return found[1] if target.is_dir() else found[0]
 
-    text = DIAGRAM.sub(lambda found: arrows(found[1]), path.read_text("utf-8"))
+    text = DIAGRAM.sub(lambda found: arrows(found[1]), unbroken(path.read_text("utf-8")))
     return re.sub(r"\[([^\]]*)\]\(([^)#\s:]+)(?:#[^)\s]*)?\)", on_the_site, text)
+
+
+def unbroken(text: str) -> str:
+    """Return Markdown with what belongs together in its tables kept on one line."""
+    rows = re.compile(r"(?m)^\|.*\|$")
+    return rows.sub(lambda row: TOGETHER.sub("\N{NO-BREAK SPACE}", row[0]), text)
 
 
 def arrows(diagram: str) -> str:
@@ -118,6 +136,8 @@ def shown(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             kept = [one for one in cell.outputs if not blank(one)]
             cell.outputs = [panel() if WIDGET in one.get("data", {}) else one for one in kept]
+            for data in (one["data"] for one in cell.outputs if MARKDOWN in one.get("data", {})):
+                data[MARKDOWN] = unbroken(data[MARKDOWN])
             words = cell.metadata.setdefault("mystnb", {}).setdefault("image", {})
             words.setdefault("alt", f"The figure of cell {number}; the text around it tells of it.")
     return book
@@ -130,7 +150,7 @@ def blank(output: nbformat.NotebookNode) -> bool:
 
 def panel() -> nbformat.NotebookNode:
     """Return what stands where a panel was."""
-    return nbformat.v4.new_output("display_data", {"text/markdown": PANEL})
+    return nbformat.v4.new_output("display_data", {MARKDOWN: PANEL})
 
 
 def script_of(data: str) -> str:

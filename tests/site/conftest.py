@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import threading
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
+SCREENSHOTS = ROOT / "build" / "screenshots"
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
@@ -20,6 +22,10 @@ FOUND = sorted(
 )
 SLIDES = [name for name in FOUND if name.startswith("slides/")]
 PAGES = [name for name in FOUND if name not in SLIDES]
+STANDARDS = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    "resultTypes": ["violations"],  # the rest would only cost time
+}
 WIDTHS = {"desktop": {"width": 1280, "height": 900}, "telephone": {"width": 390, "height": 844}}
 
 
@@ -66,23 +72,31 @@ def browser():
         found.close()
 
 
+@contextmanager
+def visit(browser, address, width="desktop", theme="light"):
+    """Yield a page of the browser that keeps what it asks for and what fails."""
+    context = browser.new_context(viewport=WIDTHS[width], color_scheme=theme)
+    page = context.new_page()
+    page.asked, page.failed, page.errors = [], [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("requestfailed", lambda request: page.failed.append(request.url))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("response", lambda r: page.failed.append(r.url) if r.status >= 400 else None)
+    page.goto(address)
+    yield page
+    context.close()
+
+
 @pytest.fixture
 def look(browser, address):
     """Return a function that opens a page and returns it, with all that it asked for."""
-    contexts = []
+    with ExitStack() as opened:
+        yield lambda name, *how: opened.enter_context(visit(browser, address + name, *how))
 
-    def opened(name, width="desktop", theme="light"):
-        context = browser.new_context(viewport=WIDTHS[width], color_scheme=theme)
-        contexts.append(context)
-        page = context.new_page()
-        page.asked, page.failed, page.errors = [], [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("requestfailed", lambda request: page.failed.append(request.url))
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.on("response", lambda r: page.failed.append(r.url) if r.status >= 400 else None)
-        page.goto(address + name)
-        return page
 
-    yield opened
-    for context in contexts:
-        context.close()
+def told(result):
+    """Return axe's violations, a line each with the first element."""
+    return [
+        f"{one['id']} ({len(one['nodes'])}): {one['nodes'][0]['html'][:200]}"
+        for one in result.response["violations"]
+    ]

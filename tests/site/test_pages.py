@@ -6,15 +6,12 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import PAGES, ROOT, SITE, SLIDES
+from conftest import PAGES, ROOT, SCREENSHOTS, SITE, SLIDES, STANDARDS, told, visit
 
 MEGABYTE = 1_000_000
-STANDARDS = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
-    "resultTypes": ["violations"],  # the rest would only cost time
-}
-SCREENSHOTS = ROOT / "build" / "screenshots"
 CODE = "docs/contributing.html"  # the page whose code is looked at, every kind of word in it
+SETTINGS = (("desktop", "light"), ("telephone", "dark"))
+SHOWN = [(name, *setting) for name in PAGES for setting in SETTINGS]
 LESSONS = [name for name in PAGES if name.startswith("notebooks/0")]
 
 
@@ -124,38 +121,34 @@ def test_a_lesson_has_its_answers_folded_its_download_and_its_neighbours(name):
 # ---------------------------------------------------------------- in a browser
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_opens_alone_and_fits(look, address, name):
-    """Wide and light, narrow and dark: nothing missing, nothing from elsewhere, no overflow."""
-    for width, theme in (("desktop", "light"), ("telephone", "dark")):
-        page = look(name, width, theme)
-        page.evaluate("for (const one of document.images) one.loading = 'eager'")
-        page.wait_for_function("[...document.images].every((one) => one.complete)")
-        page.wait_for_load_state("networkidle")
-        assert page.evaluate("document.documentElement.dataset.theme") == theme
-        assert [url for url in page.asked if not url.startswith((address, "data:"))] == []
-        assert page.failed == [] and page.errors == []
-        broken = "[...document.images].filter((one) => !one.naturalWidth).map((one) => one.src)"
-        assert page.evaluate(broken) == []
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        page.screenshot(path=SCREENSHOTS / f"{name.replace('/', '_')}-{width}-{theme}.png")
+@pytest.fixture(scope="module", params=SHOWN, ids=" ".join)
+def shown(request, browser, address):
+    """A page, wide and light or narrow and dark, opened once for the tests that only look."""
+    name, width, theme = request.param
+    with visit(browser, address + name, width, theme) as page:
+        yield page, *request.param
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_breaks_no_rule_of_wcag(look, name):
-    """Wide and light, narrow and dark; the colours of code, the same everywhere, on one page."""
+def test_a_page_opens_alone_and_fits(shown, address):
+    """Nothing is missing, nothing from elsewhere, nothing sticks out."""
+    page, name, width, theme = shown
+    page.evaluate("for (const one of document.images) one.loading = 'eager'")
+    page.wait_for_function("[...document.images].every((one) => one.complete)")
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    broken = "[...document.images].filter((one) => !one.naturalWidth).map((one) => one.src)"
+    assert page.evaluate(broken) == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.screenshot(path=SCREENSHOTS / f"{name.replace('/', '_')}-{width}-{theme}.png")
+    page.wait_for_load_state("networkidle")  # half a second, most of which has passed by now
+    assert [url for url in page.asked if not url.startswith((address, "data:"))] == []
+    assert page.failed == [] and page.errors == []
+
+
+def test_a_page_breaks_no_rule_of_wcag(shown):
+    """The colours of code, the same everywhere, are looked at on one page."""
+    page, name, _, _ = shown
     context = None if name == CODE else {"exclude": [[".highlight"]]}
-    for width, theme in (("desktop", "light"), ("telephone", "dark")):
-        page = look(name, width, theme)
-        assert told(Axe().run(page, context=context, options=STANDARDS)) == []
-
-
-def told(result):
-    """Return axe's violations, a line each with the first element."""
-    return [
-        f"{one['id']} ({len(one['nodes'])}): {one['nodes'][0]['html'][:200]}"
-        for one in result.response["violations"]
-    ]
+    assert told(Axe().run(page, context=context, options=STANDARDS)) == []
 
 
 def test_the_landing_page_is_light(look):
@@ -195,7 +188,7 @@ def test_the_theme_can_be_changed_and_answers_unfold_by_keyboard(look):
 
 
 def test_a_lesson_prints_light_and_without_what_is_only_for_screens(look):
-    page = look(LESSONS[0], theme="dark")
+    page = look(LESSONS[0], "desktop", "dark")
     shade = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(shade)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
