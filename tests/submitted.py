@@ -18,12 +18,11 @@ GONE, STOPPED = "the cell with the answer is gone", "stopped"
 
 @dataclass
 class Due:
-    """What a notebook is due: its lesson, the words of each verdict, its status, words of notes."""
+    """What a notebook is due: its lesson, the words of each verdict, and its status."""
 
     lesson: str = ""
     verdicts: dict[str, str] = field(default_factory=dict)
     status: str = "complete"
-    notes: str = ""
 
     @property
     def passed(self):
@@ -232,9 +231,9 @@ def hostile(lesson, kind, k, outside):
     return found, status
 
 
-def hand_in(path, lesson, texts, status="complete", **more):
+def hand_in(path, lesson, texts, status="complete"):
     """Write a notebook, and return what it is due."""
-    book = answered(lesson, {name: text for name, (text, _) in texts.items()}, **more)
+    book = answered(lesson, {name: text for name, (text, _) in texts.items()})
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(book))
     return Due(lesson, {name: words for name, (_, words) in texts.items()}, status)
