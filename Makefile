@@ -26,12 +26,13 @@ SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 # Tests that run the workbook, or that no backend takes part in: once is enough.
 ONCE := annotated boxes capstone chain clusters command corruptions course course_boxes course_pages docs \
-    elsewhere fuzz grading homework kernels makefile manner metrics nbgrader parameters plots policies \
-    progress readme real runs shards site slides survival sweeps wheel workflows
+    elsewhere expecting fuzz grading homework kernels makefile manner metrics nbgrader parameters \
+    plots policies progress readme real real_detector runs shards site slides survival sweeps wheel \
+    workflows
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish course course-data \
-    homework grade docs site site-test lab-test try-it clean
+.PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish \
+    course course-data expected homework grade docs site site-test lab-test try-it clean
 
 help:
 	@echo "make run      execute the notebooks (TIER=$(TIER), DATASET=$(or $(DATASET),auto)) into runs/$(NAME)"
@@ -50,6 +51,7 @@ help:
 	@echo "make publish  take runs/$(NAME) into the committed notebooks and README.md"
 	@echo "make course   write the learner's copies, quizzes and guide of course/ from their sources"
 	@echo "make course-data  what the exercises take, from runs/$(NAME), a lesson run on the sample"
+	@echo "make expected   take the runs of a sweep over seeds, runs/$(NAME), into the guide's ranges"
 	@echo "make homework  a notebook for each of STUDENTS, with numbers of their own, into runs/homework"
 	@echo "make grade    run the notebooks handed in to SUBMISSIONS, and write grades and feedback"
 	@echo "make docs     write docs/api.md and the modules in docs/architecture.md from the code"
@@ -136,6 +138,10 @@ course: $(READY)
 
 course-data: $(READY)
 	@$(BIN)/python -W ignore -m course.predicting "$(NAME)"
+
+expected: $(READY)
+	@$(BIN)/python -W ignore -m course.expecting "$(NAME)"
+	@$(BIN)/python -m course.build
 
 homework: $(READY)
 	@$(BIN)/python -W ignore -m course.homework "$(STUDENTS)" $(OPTIONS)

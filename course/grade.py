@@ -7,7 +7,7 @@ from pathlib import Path
 
 from course.grading.asking import Limits
 from tta_helpers.workbook.command import add_common, add_where, cluster_of, exit_status, positive
-from tta_helpers.workbook.place import ROOT, named_folder
+from tta_helpers.workbook.place import ROOT, RunError, named_folder
 
 USUAL = Limits()
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
             help=f"the most {what} may take (%(default)g)",
         )
     parser.add_argument(
-        "--memory", type=int, default=USUAL.memory, help="megabytes a kernel (%(default)d)"
+        "--memory", type=positive, default=USUAL.memory, help="megabytes a kernel (%(default)d)"
     )
     add_where(parser)
     add_common(parser)
@@ -36,13 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _command(options: argparse.Namespace) -> int:
     """Grade, and tell how it went."""
+    if not options.submissions:
+        raise RunError("SUBMISSIONS is ''; name a folder with submitted notebooks.")
     cluster = cluster_of(options)
     from course.grading.batch import NOT_GRADED, grade  # it needs Dask
     from course.homework import read_roster
 
     folder = Path(options.submissions).expanduser().resolve()
     out = named_folder(options.name or f"grades_{folder.name}")
-    limits = Limits(options.cell_seconds, options.total_seconds, options.memory)
+    limits = Limits(options.cell_seconds, options.total_seconds, round(options.memory))
     roster = read_roster(Path(options.roster).expanduser()) if options.roster else {}
     marks = grade(folder, out, cluster, limits, roster)
     count = Counter(one.status for one in marks)

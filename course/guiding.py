@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from ruamel.yaml import YAML
 
-from course import quizzing
+from course import expecting, quizzing
 from course.proving import hints
 from course.sources import STEPS, exercises, lessons
 from tta_helpers.workbook.place import ROOT, notebooks
@@ -70,6 +70,13 @@ def exercise_minutes(lesson: str) -> int:
     return sum(exercise.minutes for exercise in exercises(lesson))
 
 
+def deck(lesson: str) -> tuple[int, int]:
+    """Return how many slides a lesson has, and the minutes in their notes added up."""
+    text = (FOLDER.parent / "slides" / f"{lesson[:2]}.md").read_text(encoding="utf-8")
+    minutes = [int(found) for found in re.findall(r"(?m)^> (\d+) minutes?:", text)]
+    return len(minutes), sum(minutes)
+
+
 def page(lesson: str) -> str:
     """Return a lesson's page of the guide."""
     number, source = lesson[:2], read(lesson)
@@ -84,6 +91,9 @@ def page(lesson: str) -> str:
             "",
             before(lesson),
             "",
+            "How a session runs, and what to prepare for it: [Teaching](teaching.md). "
+            "Sessions that fit into an hour and a half or half a day: [Schedules](schedules.md).",
+            "",
             "## What they can do afterwards",
             "",
             *_objective_table(lesson),
@@ -91,6 +101,18 @@ def page(lesson: str) -> str:
             "## Minutes",
             "",
             *_minutes_table(lesson, source["teach"]),
+            "",
+            "## Part by part",
+            "",
+            *(f"- **{part['part']}.** {part['say']}" for part in source["teach"]),
+            "",
+            f"Not taught: {source['left_out']}",
+            "",
+            f"Short of time: {source['short_of_time']}",
+            "",
+            "## What numbers to expect",
+            "",
+            *expecting.section(lesson),
             "",
             "## While the networks fit",
             "",
@@ -104,9 +126,13 @@ def page(lesson: str) -> str:
             "",
             *_misconceptions(lesson),
             "",
+            "## What they ask",
+            "",
+            *(f"- **{one['question']}** {one['answer']}" for one in source["asked"]),
+            "",
             "## To discuss",
             "",
-            *(f"- {prompt}" for prompt in source["prompts"]),
+            *(f"- {one['ask']} *Listen for:* {one['listen_for']}" for one in source["prompts"]),
             "",
             "## Key of the quiz",
             "",
@@ -127,13 +153,16 @@ def _objective_table(lesson: str) -> list[str]:
 
 
 def _minutes_table(lesson: str, parts: list[dict]) -> list[str]:
-    lines = ["| what | minutes |", "|---|---|"]
-    lines += [f"| to teach: {part['part']} | {part['minutes']} |" for part in parts]
-    for task in exercises(lesson):
-        lines.append(f"| exercise {task.title} ({STEPS[task.step].lower()}) | {task.minutes} |")
+    lines = ["| what, in this order | minutes |", "|---|---|"]
+    tasks, (slides, spoken) = {task.name: task for task in exercises(lesson)}, deck(lesson)
+    for part in parts:
+        lines.append(f"| to teach: {part['part']} | {part['minutes']} |")
+        for task in (tasks[name] for name in part["then"]):
+            lines.append(f"| exercise {task.title} ({STEPS[task.step].lower()}) | {task.minutes} |")
     return [
         *lines,
         f"| all teaching | {taught_minutes(lesson)} |",
+        f"| of it, by the {slides} slides | {spoken} |",
         f"| all exercises | {exercise_minutes(lesson)} |",
         f"| to run, lesson tier | {run_minutes(lesson)} |",
         "",

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import sys
 from pathlib import Path
+from unicodedata import normalize
 
 from course import copies, sources
 from course.checks import verdict
@@ -33,7 +34,7 @@ def names_in(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"STUDENTS is {str(path)!r}; name a text file, a student a line.") from error
-    names = [line.partition("#")[0].strip() for line in lines]
+    names = [normalize("NFC", line.partition("#")[0].strip()) for line in lines]
     names = [name for name in names if name]
     if not names:
         raise RunError(f"{path} names nobody; write one student a line.")

@@ -163,7 +163,8 @@ def solution_of(answer: str) -> str:
 def with_hole(answer: str) -> str:
     """Return an answer's cell with a hole where the solution stands.
 
-    Inside a function the hole raises NotImplementedError; elsewhere it sets the names to `...`.
+    Inside a function the hole raises NotImplementedError; elsewhere it sets the name that is
+    checked to `...`, and all names of the solution where none is.
 
     Raises
     ------
@@ -179,6 +180,7 @@ def with_hole(answer: str) -> str:
         hole = f"{depth}raise NotImplementedError  # your answer"
     else:
         names = dict.fromkeys(re.findall(r"(?m)^(\w+) = ", inside))
+        names = [name for name in names if f'check("{name}"' in answer] or names
         hole = "\n".join(f"{name} = ...  # your answer" for name in names)
     return answer[: holes[0].start()] + hole + answer[holes[0].end() :]
 

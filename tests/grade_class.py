@@ -6,6 +6,7 @@
 import csv
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -64,7 +65,13 @@ def faults(due):
     return found + [f"{path} was written" for path in OUTSIDE.iterdir()]
 
 
-def told(due, minutes, before):
+def computed():
+    """Return the seconds of computing of all processes started here that have been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def told(due, minutes, before, each):
     """Return what the page says."""
     marks = list(kept().values())
     seconds = sorted(one["seconds"] for one in marks)
@@ -72,10 +79,11 @@ def told(due, minutes, before):
     passed = sum(one.passed for one in due.values())
     asked = sum(len(one.verdicts) for one in due.values())
     return (
-        f"{len(due)} notebooks took {minutes:.0f} minutes on {os.cpu_count()} cores, the grader "
-        f"killed once after {before} of them and started again: {status['complete']} ran to their "
-        f"end, {status['stopped']} had a cell ended, {status['unreadable']} were no notebooks. "
-        f"Half of them took less than {seconds[len(seconds) // 2]:.1f} s, the longest "
+        f"{len(due)} notebooks took {minutes:.0f} minutes on {os.cpu_count()} cores with a load of "
+        f"{os.getloadavg()[2]:.0f} from this and other work, {each:.1f} s of computing each; the "
+        f"grader was killed once after {before} of them and started again. {status['complete']} "
+        f"ran to their end, {status['stopped']} had a cell ended, {status['unreadable']} were no "
+        f"notebooks. Half of them took less than {seconds[len(seconds) // 2]:.1f} s, the longest "
         f"{seconds[-1]:.0f} s. {passed} of {asked} checks passed, those that should; every other "
         "answer got the words that it was due, nothing was lost, and nothing was written elsewhere."
     )
@@ -90,12 +98,14 @@ def main():
     due = submitted.hand_in_all(FOLDER, N, OUTSIDE)
     start = time.monotonic()
     before = killed_in_the_middle()
+    used = computed()
     subprocess.run(COMMAND, cwd=ROOT, check=True)
+    each = (computed() - used) / (N - before)
     minutes = (time.monotonic() - start) / 60
     if found := faults(due):
         print("\n".join(found), file=sys.stderr)
         return 1
-    text = told(due, minutes, before)
+    text = told(due, minutes, before, each)
     page = ROOT / "docs" / "grading.md"
     write_whole(page, with_section(page, "class", f"{text}\n"))
     print(text)

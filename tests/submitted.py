@@ -35,6 +35,12 @@ class Due:
 REFUSED = "PermissionError"
 HOSTILE = {
     "endless": ("while True:\n    pass", "ran longer", STOPPED),
+    "outlives the grader": (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "if libc.prctl(1, 0, 0, 0, 0):\n    raise PermissionError(ctypes.get_errno())",
+        "PermissionError",
+        "complete",
+    ),
     "asleep": ("import time\ntime.sleep(10**6)", "ran longer", STOPPED),
     "deaf": (
         "import signal\nfor k in (2, 15, 24):\n    signal.signal(k, signal.SIG_IGN)\n"
@@ -89,6 +95,11 @@ HOSTILE = {
     ),
     "fills the disk": (
         "k = 0\nwhile True:\n    open(f'f{{k}}', 'wb').write(bytes(10**6))\n    k += 1",
+        "it wrote more",
+        STOPPED,
+    ),
+    "nests folders": (
+        "import os\nwhile True:\n    os.mkdir('d')\n    os.chdir('d')",
         "it wrote more",
         STOPPED,
     ),

@@ -201,6 +201,8 @@ def test_a_hole_is_cut_where_the_solution_stands():
     assert sources.with_hole("# solution\na = 1\nb = a\n# end of solution\nc = 3") == (
         "a = ...  # your answer\nb = ...  # your answer\nc = 3"
     )
+    checked = '# solution\na = 1\nb = a\n# end of solution\n\ncheck("b", b, 0)'
+    assert sources.with_hole(checked) == 'b = ...  # your answer\n\ncheck("b", b, 0)'
     inside = (
         "def f(x):\n    y = 2\n    # solution\n    if x:\n        y = 1\n    # end of solution\n"
     )

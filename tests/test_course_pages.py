@@ -3,6 +3,7 @@
 import re
 from itertools import product
 
+import nbformat
 import numpy as np
 import pytest
 from scipy import stats
@@ -151,6 +152,38 @@ def test_a_gap_is_found(monkeypatch):
     found = guiding.gaps("02_flip_tta")
     assert "02_flip_tta: no exercise for the objective 'fly'" in found
     assert "02_flip_tta: no objective 'test' for a question of the quiz" in found
+
+
+def sections(lesson):
+    """Return the numbers of a lesson's sections."""
+    cells = nbformat.read(place.notebooks() / f"{lesson}.ipynb", as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return {int(number) for number in re.findall(r"(?m)^## (\d+)\. ", text)}
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_guide_teaches_or_leaves_out_every_section_and_places_every_exercise(lesson):
+    source = guiding.read(lesson)
+    numbered = [part["part"].partition(" · ")[0] for part in source["teach"]]
+    taught = [int(number) for part in numbered for number in part.split(", ")]
+    assert len(set(taught)) == len(taught)
+    rest = sections(lesson) - set(taught)
+    assert all(re.search(rf"\b{number}\b", source["left_out"]) for number in rest)
+    placed = [name for part in source["teach"] for name in part["then"]]
+    assert sorted(placed) == sorted(task.name for task in sources.exercises(lesson))
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_guide_answers_what_is_asked_and_names_sections_that_are_there(lesson):
+    source, page = guiding.read(lesson), guiding.page(lesson)
+    assert len(source["asked"]) >= 5 and len(source["prompts"]) >= 3
+    for one in source["asked"]:
+        assert one["question"].endswith("?") or "? " in one["question"]
+        assert f"- **{one['question']}** {one['answer']}" in page
+    assert all(one["listen_for"] in page for one in source["prompts"])
+    for other, number in re.findall(r"(?:lesson (\d\d)(?:'s|,) )?sections? (\d+)", str(source)):
+        (named,) = [name for name in LESSONS if name[:2] == (other or lesson[:2])]
+        assert int(number) in sections(named)
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

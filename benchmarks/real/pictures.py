@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from matplotlib.cbook import get_sample_data
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
@@ -75,6 +76,21 @@ def person(side: int = 256, folder: Path | None = None) -> np.ndarray:
     """Return a portrait (NASA, public domain), (side, side, 3) uint8."""
     picture = decoded(member(artefacts.SCIKIT_IMAGE, "astronaut", folder))
     return cropped(picture, side, side)
+
+
+def photographs(side: int, folder: Path | None = None) -> dict[str, np.ndarray]:
+    """Return photographs of things by name, (side, side, 3) uint8.
+
+    Those of `well_known` and two portraits may be shown; foolbox's keep their owners' terms. Grace
+    Hopper's portrait (US Navy, public domain) comes with matplotlib.
+    """
+    found = well_known(folder)
+    found["astronaut"] = decoded(member(artefacts.SCIKIT_IMAGE, "astronaut", folder))
+    with get_sample_data("grace_hopper.jpg") as file:
+        found["hopper"] = decoded(file.read())
+    labelled, _ = _labelled("imagenet", "jpg", folder)
+    found |= {f"foolbox {k}": picture for k, picture in enumerate(labelled)}
+    return {name: cropped(picture, side, side) for name, picture in found.items()}
 
 
 def nearest(images: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

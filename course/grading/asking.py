@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from course.grading.wire import Cut, Line, WireError, decode, encode
+from course.grading.wire import LONGEST, Cut, Line, WireError, decode, encode
 from tta_helpers.workbook.place import ROOT
 
 START = 60  # seconds; a kernel needs one
@@ -24,6 +24,7 @@ BEGIN = "import json, sys; given = json.loads(sys.argv[1]); sys.path.insert(0, g
 BEGIN += "from course.grading.kernel import main; main(given)"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 MOST_FILES = 500
+MOST_CALLS, MOST_BACK = 1000, 4 * LONGEST  # of a check's functions, for one answer; bytes
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,7 @@ class Kernel:
         self._deadline = monotonic() + START
         self._back: list[Callable] = []  # functions that the kernel may call
         self._raised: list[Exception] = []
-        self._own = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self._folder = Path(self._own.name)
+        self._folder = Path(tempfile.mkdtemp(prefix="submission_"))
         ours, theirs = socket.socketpair()
         with theirs, open(self._folder / "words", "wb") as words:
             self._process = self._started(theirs, words)
@@ -123,7 +123,8 @@ class Kernel:
         self._process.kill()
         self._process.wait()
         self._end.close()
-        self._own.cleanup()
+        # Python's own way fails at folders in folders in folders.
+        subprocess.run(["rm", "-rf", "--", self._folder], stderr=subprocess.DEVNULL)
 
     def _watch(self) -> None:
         """End a kernel that writes too much."""
@@ -169,6 +170,7 @@ class Kernel:
 
     def _call(self, place: int, arguments: tuple) -> Any:
         self._back.clear()
+        self._raised.clear()
         told = [encode(argument, self._back) for argument in arguments]
         reply = self._asked({"do": "call", "place": place, "arguments": told})
         value = self._value(reply)
@@ -198,9 +200,13 @@ class Kernel:
 
     def _asked(self, message: dict) -> dict:
         """Return the kernel's reply, having served its own calls in between."""
+        start, calls = self._line.received, 0
         try:
             self._line.send(message, self._deadline)
             while "back" in (reply := self._line.receive(self._deadline)):
+                calls += 1
+                if calls > MOST_CALLS or self._line.received - start > MOST_BACK:
+                    raise WireError("more questions back than any answer needs")
                 self._line.send(self._served(reply), self._deadline)
         except (TimeoutError, WireError) as error:
             raise self._lost(error) from error
@@ -213,7 +219,7 @@ class Kernel:
             given = [self._read(told) for told in message["arguments"]]
             return {"value": encode(function(*given), self._back)}
         except Exception as error:
-            self._raised.append(error)
+            self._raised.append(error.with_traceback(None))  # it would hold what was sent
             told = {"error": type(error).__name__, "text": str(error)[:300]}
             return told | {"number": len(self._raised) - 1}
 

@@ -38,6 +38,7 @@ REFUSED = {
     "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424),
     "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438),
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
@@ -64,14 +65,20 @@ REFUSED = {
     "setxattr": (188, 5),
     "lsetxattr": (189, 6),
     "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
     "utime": (132, None),
     "utimes": (235, None),
     "utimensat": (280, 88),
-    # memory that no limit counts
+    # memory that no limit counts, or that stays
     "memfd_create": (319, 279),
     "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
 }
 CLONE, CLONE3, PRLIMIT, TGKILL = (56, 220), (435, 435), (302, 261), (234, 131)
+PRCTL = (157, 167)
 CLONE_THREAD = 0x10000
 
 
@@ -112,9 +119,11 @@ def confine(readable: Iterable[Path], writable: Iterable[Path]) -> None:
     Raises
     ------
     CannotConfine
-        If the machine refuses.
+        If the machine refuses, or there are threads, which would stay outside.
     """
     check()
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise CannotConfine("this process has threads already")
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _drop_capabilities()
     _landlock(readable, writable)
@@ -166,11 +175,13 @@ def _seccomp() -> None:
     program += [_step(jump, CLONE3[column], 0, 1), unknown]
     program += [_step(jump, CLONE[column], 0, 4), _argument(0)]
     program += [_step(0x45, CLONE_THREAD, 0, 1), allow, refuse]
-    # Limits are read, not set; signals go to the process itself.
+    # Limits are read, not set; signals go to the process itself, which dies with its parent.
     program += [_step(jump, PRLIMIT[column], 0, 4), _argument(2)]
     program += [_step(jump, 0, 0, 1), allow, refuse]
     program += [_step(jump, TGKILL[column], 0, 4), _argument(0)]
     program += [_step(jump, os.getpid(), 0, 1), allow, refuse]
+    program += [_step(jump, PRCTL[column], 0, 4), _argument(0)]
+    program += [_step(jump, PR_SET_PDEATHSIG, 0, 1), refuse, allow]
     program += [allow]
     code = ctypes.create_string_buffer(b"".join(program))
     told = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))

@@ -91,7 +91,8 @@ class Session:
 
 def _told(error: BaseException) -> dict:
     told = {"error": type(error).__name__, "text": str(error)[:300]}
-    return told | {"number": error.number} if hasattr(error, "number") else told
+    number = getattr(error, "of_the_grader", None)
+    return told | {"number": number} if type(number) is int else told
 
 
 def _raised(reply: dict) -> Exception:
@@ -100,7 +101,7 @@ def _raised(reply: dict) -> Exception:
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
         kind = type(reply["error"], (Exception,), {})
     error = kind(reply["text"])
-    error.number = reply["number"]
+    error.of_the_grader = reply["number"]
     return error
 
 

@@ -103,7 +103,9 @@ class _Marking:
                 self._marks.verdicts[name] = one_line(self._judged(kernel, name, step, stopped))
             self._ran.append(self._left.pop(0))
             if stopped and not step.exercises:
-                self._marks.notes.append(one_line(f"A cell that was added stops with {stopped}."))
+                self._marks.notes.append(
+                    one_line(f"A cell without an answer stops with {stopped}.")
+                )
 
     def _judged(self, kernel: Kernel, name: str, step: Step, stopped: str) -> str:
         """Return what the check says of the answer that a cell has left."""

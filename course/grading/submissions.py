@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from unicodedata import normalize
 
 from course import copies, sources
 from course.grading.table import one_line
 from tta_helpers.workbook.place import RunError
 
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 32 * 2**20
 CHECKED = re.compile(r"""\bcheck\(\s*["'](\w+)["']""")
 ENDING = re.compile(r"[_ -]+\d\d_exercises$")
 
@@ -37,10 +38,11 @@ class Submission:
 
 @dataclass
 class Step:
-    """A cell to run, and the exercises whose answers it should leave behind."""
+    """A cell to run, the exercises whose answers it should leave, and what has to run before."""
 
     source: str
     exercises: list[str] = field(default_factory=list)
+    before: list["Step"] = field(default_factory=list)
 
 
 @dataclass
@@ -71,7 +73,8 @@ def find(folder: Path, roster: Mapping[str, int] = MappingProxyType({})) -> list
             continue
         alone = len(place.parts) == 1
         student = ENDING.sub("", path.stem) or path.stem if alone else place.parts[0]
-        found.append(Submission(one_line(student), path, place, roster.get(student)))
+        student = one_line(normalize("NFC", student))  # another system may take letters apart
+        found.append(Submission(student, path, place, roster.get(student)))
     if not found:
         raise RunError(
             f"{folder} holds no notebook: it takes student.ipynb, or a folder a student with "
@@ -117,7 +120,6 @@ class Given:
     """
 
     cells: tuple[tuple[str, str, str | None], ...]
-
     seed_cell: str | None
 
     def with_seed(self, seed: int | None) -> "Given":
@@ -148,7 +150,8 @@ def handed_in(cells: Sequence[tuple[str, str]], seed: int | None = None) -> Hand
     """Return what the code cells of a notebook hand in.
 
     Given cells are those of the copy as it was given, whatever became of them, in a homework with
-    the student's seed. Cells that were added run before the answer that they stand before.
+    the student's seed. Cells that were added run before the answer that they stand before. Of
+    several cells that answer one exercise the last counts.
 
     Raises
     ------
@@ -163,27 +166,33 @@ def handed_in(cells: Sequence[tuple[str, str]], seed: int | None = None) -> Hand
     ours = given(lesson)
     texts = {cell_id: text for cell_id, text, name in ours.cells if not name}
     answers: dict[str, Step] = {}
-    before: dict[str, list[Step]] = {}
     added: list[Step] = []
     edited = []
     for cell_id, source in cells:
-        names = [name for name in _answered(cell_id, source, ours) if name not in answers]
-        if names:
-            step = Step(source, names)
-            answers |= dict.fromkeys(names, step)
-            before[names[0]], added = added, []
+        if names := _answered(cell_id, source, ours):
+            step = Step(source, names, added)
+            for name in names:
+                if name in answers:
+                    _demote(answers[name], name, step)
+                answers[name] = step
+            added = []
         elif cell_id in texts:
             edited += [cell_id] if source != texts[cell_id] else []
         else:
             added.append(Step(source))
     notes = [f"The cell {name} was changed; the one that was given ran." for name in edited]
     notes += [f"The cell of {name} is gone." for name in ours.exercises if name not in answers]
-    return Handed(lesson, list(_in_order(ours.with_seed(seed), answers, before)), notes)
+    return Handed(lesson, list(_in_order(ours.with_seed(seed), answers)), notes)
 
 
-def _in_order(
-    ours: Given, answers: Mapping[str, Step], before: Mapping[str, list[Step]]
-) -> Iterator[Step]:
+def _demote(earlier: Step, name: str, later: Step) -> None:
+    """Take an exercise from an earlier step, which runs before the later if none is left."""
+    earlier.exercises.remove(name)
+    if not earlier.exercises:
+        later.before[:0] = [*earlier.before, earlier]
+
+
+def _in_order(ours: Given, answers: Mapping[str, Step]) -> Iterator[Step]:
     """Yield the cells to run, in the order of the copy as it was given."""
     for _, text, name in ours.cells:
         if name is None:
@@ -191,7 +200,7 @@ def _in_order(
         elif name not in answers:
             yield Step("", [name])
         elif answers[name].exercises[0] == name:
-            yield from before[name]
+            yield from answers[name].before
             yield answers[name]
 
 

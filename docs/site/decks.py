@@ -186,6 +186,13 @@ def code(book: Book, name: str | None, _: str | None) -> str:
     return f"```python\n{cell_of(book, name).source}\n```"
 
 
+def exercise(book: Book, name: str | None, _: str | None) -> str:
+    """Return the number and title of one of the lesson's exercises, by its name in the course."""
+    path = ROOT / "course" / "exercises" / f"{title(book)[:2]}_exercises.ipynb"
+    heading = cell_of(nbformat.read(path, as_version=4), f"{name}-task").source.splitlines()[0]
+    return "exercise {} ({})".format(*heading.lstrip("# ").split(". ", 1))
+
+
 WAYS: dict[str, Callable[[Book, str | None, str | None], str]] = {
     "title": title,
     "objectives": objectives,
@@ -195,6 +202,7 @@ WAYS: dict[str, Callable[[Book, str | None, str | None], str]] = {
     "table": rows,
     "points": points,
     "code": code,
+    "exercise": exercise,
 }
 
 

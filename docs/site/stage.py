@@ -75,7 +75,8 @@ def stage(folder: Path, root: Path = ROOT) -> None:
 
 def documents(root: Path) -> list[Path]:
     """Return the pages in Markdown, but for the README, of which the landing page is made."""
-    course = sorted({*(root / "course").rglob("*.md")} - {*(root / "course" / "slides").iterdir()})
+    found = sorted((root / "course").rglob("*.md"))
+    course = [path for path in found if path.parent.name != "slides"]  # decks.py takes those
     return [*sorted((root / "docs").glob("*.md")), root / "data" / "README.md", *course]
 
 

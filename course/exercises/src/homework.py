@@ -16,9 +16,7 @@ from course import prepared
 from course.checks import check
 
 sample = prepared.load(seed)
-print(
-    sample.about, "|", len(sample.labels), "validation and", len(sample.test_labels), "test images"
-)
+print(len(sample.labels), "validation and", len(sample.test_labels), "test images of yours")
 
 # %% [markdown] exercise="own_gain" objective="gain" step="write" minutes=8
 # ## 1. What does the flip give you?
