@@ -15,6 +15,11 @@ SITE, NEW, TREES = (ROOT / "build" / name for name in ("site", "site-new", "site
 
 def main() -> int:
     """Build from nothing, every warning an error; the site that was there goes only then."""
+    try:
+        elsewhere.repository()
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     for folder in (SOURCE, NEW, TREES, decks.SOURCE, decks.BUILT):
         shutil.rmtree(folder, ignore_errors=True)
     stage(SOURCE)

@@ -1,6 +1,9 @@
 """Every page of the built site: as files, and in a browser, light and dark, wide and narrow."""
 
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -99,6 +102,18 @@ def test_every_picture_has_words_of_its_own_and_waits_in_its_place(name):
     assert len({*words}) == len(words)
     assert all(one.get("loading") == "lazy" for one in pictures)
     assert all(int(one["width"]) > 99 and int(one["height"]) > 99 for one in pictures)
+
+
+def test_a_wrong_address_is_told_before_anything_is_built():
+    before = (SITE / "index.html").stat().st_mtime_ns
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "site" / "build.py"],
+        env={**os.environ, "SITE_REPOSITORY": "nowhere"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and done.stderr.startswith("error: SITE_REPOSITORY is 'nowhere'")
+    assert (SITE / "index.html").stat().st_mtime_ns == before
 
 
 def test_the_site_is_small():
