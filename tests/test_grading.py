@@ -20,6 +20,7 @@ from tta_helpers.workbook import place
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.place import RunError
 
+pytestmark = submitted.SHUT_IN
 LESSON = "06_boxes_and_masks"  # its first cell imports no SciPy
 SHORT = Limits(cell=2, total=90)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import submitted
 
 from course import copies, homework, prepared, sources
 from course.checks import verdict
@@ -129,6 +130,7 @@ def handed_in(path, texts, seed_says):
     return path
 
 
+@submitted.SHUT_IN
 def test_homework_is_graded_with_the_seed_of_the_roster(tmp_path):
     code = {task.name: sources.solution_of(task.answer) for task in TASKS}
     typed = {
@@ -143,6 +145,7 @@ def test_homework_is_graded_with_the_seed_of_the_roster(tmp_path):
     assert marks.status == "unreadable" and "no roster" in marks.notes[0]
 
 
+@submitted.SHUT_IN
 def test_who_hands_in_nothing_has_a_row(tmp_path, scheduler):
     folder = tmp_path / "in"
     folder.mkdir()
