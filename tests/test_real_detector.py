@@ -6,6 +6,7 @@ The network itself is held to TensorFlow's run of its graph where `make real` ha
 import base64
 import json
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -178,24 +179,24 @@ def judged(turned):
 
 def test_the_page_tells_what_was_found():
     text = page.boxes_part(judged(LEFT))
-    assert "CenterNet on 1 photographs, 512 pixels a side" in text
+    assert "CenterNet on 1 photographs, those shown on this page and foolbox's, 512 pixels" in text
     assert "draws 3 in the pictures and 3 in their mirror images" in text
     assert "2 agree with one of the picture's" in text
     assert "lie 2.0 pixels apart in the median. Weighted box fusion makes 4 of all" in text
     assert "| moved back | alone | 2 of 3 | +2.0 [+1.5, +2.5] |" in text
     assert "| turned | moved back | 1 of 1 | -4.0 [-4.0, -4.0] |" in text
-    assert "by 2.0 pixels in the median, those of turned maps by 2.5" in text
-    assert "the boxes have to be moved, not the maps" in text
-    nearer = page.boxes_part(judged(ALONE))
-    assert "by 2.0 pixels and those of turned maps by 0.0: here this does not show" in nearer
+    assert "are +2.0 pixels off in the median, those of turned maps -2.5. So boxes" in text
+    assert "the picture's keep -3.2 pixels of the mistake" in text
+    nearer = page.boxes_part(judged(BACK))
+    assert "maps +2.0. Here this does not show which way is right" in nearer
 
 
 def test_the_figure_tells_what_was_found():
     judgement = judged(LEFT)
     drawn = box_figure.figure(judgement, ["a picture"], "small print")
     said = [axis.get_title() for axis in drawn.axes]
-    assert said[0] == "a picture, alone\n1 person, 1 car, 1 bicycle"
-    assert said[1] == "moved back: 1 car, 1 person, 1 motorcycle\n2 agree, 2.0 px apart"
+    assert said[0] == "a picture, alone\n1 × person, 1 × car, 1 × bicycle"
+    assert said[1] == "moved back: 1 × car, 1 × person, 1 × motorcycle\n2 agree, 2.0 px apart"
     assert said[3].endswith("turned: -4.0 px from moved back")
     x = drawn.axes[3].get_xlim()
     assert x[0] < judgement.answers["fused"][0][0][0, 0] < x[1]
@@ -253,7 +254,13 @@ def tensorflow_run(tf, description, weights, picture):
 
 
 def test_the_detector_is_tensorflows_own():
-    """The graph ends in boxes of its own, by which the decoding here is judged too."""
+    """The graph ends in boxes of its own, by which the decoding here is judged too.
+
+    Other backends differ: the graph's hard swish has its 1/6 in 16 bits, and TensorFlow with oneDNN
+    takes an exact one in its place, which moves edges a little.
+    """
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("TensorFlow rewrites the graph, and its own backend is rewritten alike")
     if not (fetch.cache_folder() / artefacts.HUMAN_MODELS.file).is_file():
         pytest.skip("`make real` has not fetched the detector, which is 145 MB")
     tf = pytest.importorskip("tensorflow")

@@ -52,22 +52,22 @@ def titles(name: str, found: Mapping[str, Merged]) -> tuple[str, str, str, str]:
         f"{name}, alone\n{tally(alone)}",
         f"moved back: {tally(back)}\n{len(agreeing(alone, back)[0])} agree{near}",
         f"fused\n{tally(fused)}",
-        f"averaged: {_off(fused, found['averaged'])} from fused\n"
-        f"turned: {_off(back, found['turned'])} from moved back",
+        f"averaged: {_off(fused, found['averaged'])} fused\n"
+        f"turned: {_off(back, found['turned'])} moved back",
     )
 
 
 def tally(answer: Merged) -> str:
     """Return how many boxes there are of each class."""
     counts = Counter(CLASSES[label] for label in answer[2])
-    return ", ".join(f"{n} {name}" for name, n in counts.most_common()) or "nothing"
+    return ", ".join(f"{n} × {name}" for name, n in counts.most_common()) or "nothing"
 
 
 def _off(one: Merged, other: Merged) -> str:
     values = gaps(one, other)
     if len(values):
-        return f"{np.median(values):+.1f} px"
-    return "only cut edges" if len(agreeing(one, other)[0]) else "none within half"
+        return f"{np.median(values):+.1f} px from"
+    return "cut at the frame as" if len(agreeing(one, other)[0]) else "none agrees with"
 
 
 def _named(axis: plt.Axes, answer: Merged, way: str) -> None:

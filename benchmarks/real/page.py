@@ -179,19 +179,20 @@ def boxes_part(judgement: BoxJudgement) -> str:
     n, count, agree = len(judgement.pictures), judgement.count, judgement.agreeing
     apart = judgement.gaps("alone", "moved back")
     lines = [
-        f"{judgement.network.name} on {n} photographs, {SIDE} pixels a side: a box is shown if its "
-        f"score is at least {boxes.LEAST} and no better one of its class covers it by more than "
-        f"{boxes.DOUBLED} (IoU). It draws {count('alone')} in the pictures and "
-        f"{count('moved back')} in their mirror images. Moved back by `undo_boxes`, "
+        f"{judgement.network.name} on {n} photographs, those shown on this page and foolbox's, "
+        f"{SIDE} pixels a side: a box counts if its score is at least {boxes.LEAST} and no better "
+        f"one of its class overlaps it by more than {boxes.DOUBLED} (IoU). It draws "
+        f"{count('alone')} in the pictures and {count('moved back')} in their mirror images. Moved "
+        "back by `undo_boxes`, "
         f"{agree('alone', 'moved back')} agree with one of the picture's (same class, IoU at least "
         f"{boxes.AGREE}); their upright edges lie {np.median(np.abs(apart)):.1f} pixels apart in "
         f"the median. Weighted box fusion makes {count('fused')} of all. Nobody drew the right "
         "boxes, so whether fused ones are better is not judged.",
         "",
-        "Another way is wrong: to turn the mirror image's maps round by columns, exchange left and "
-        "right in them, and draw boxes from these maps, by themselves (turned) or averaged with "
-        f"the picture's (averaged). A cell here is {STRIDE} pixels wide. Edges at the frame are "
-        "left out; minus is to the left.",
+        "Another way back seems as good: turn the mirror image's maps round by columns, exchange "
+        "left and right in them, and draw boxes from these maps, by themselves (turned) or "
+        f"averaged with the picture's (averaged). A cell is {STRIDE} pixels wide. Edges at the "
+        "frame are left out; minus is to the left.",
         "",
         "| boxes | against | agree | edges in pixels, median [middle half] |",
         "|---|---|---|---|",
@@ -204,19 +205,20 @@ def boxes_part(judgement: BoxJudgement) -> str:
 
 def _which_is_right(judgement: BoxJudgement) -> str:
     """Return what the picture's own boxes say of the two ways back."""
-    moved, turned = (
-        abs(np.median(judgement.gaps("alone", way))) for way in ("moved back", "turned")
+    moved, turned, averaged = (
+        float(np.median(judgement.gaps(*pair)))
+        for pair in (("alone", "moved back"), ("alone", "turned"), ("fused", "averaged"))
     )
-    if moved < turned:
-        return (
-            "The boxes of the picture itself know of no mirror: those moved back lean away from "
-            f"them by {moved:.1f} pixels in the median, those of turned maps by {turned:.1f}. So "
-            "the boxes have to be moved, not the maps; the average carries half of the mistake on."
+    told = (
+        "No mirror has touched the picture's own boxes. From these, edges moved back are "
+        f"{moved:+.1f} pixels off in the median, those of turned maps {turned:+.1f}. "
+    )
+    if abs(moved) < abs(turned):
+        return told + (
+            "So boxes have to be moved, not maps. Averages of turned maps and the picture's keep "
+            f"{averaged:+.1f} pixels of the mistake."
         )
-    return (
-        f"Against the boxes of the picture itself, those moved back lean by {moved:.1f} pixels and "
-        f"those of turned maps by {turned:.1f}: here this does not show the mistake."
-    )
+    return told + "Here this does not show which way is right."
 
 
 def percent(share: float) -> str:
