@@ -131,6 +131,14 @@ def test_a_lesson_checks_its_parameters_too():
         runs.begin("05_choose_policy", {**values, "alpha": 1.5})
 
 
+def test_one_number_is_a_text_of_one_number():
+    """As `papermill -p mask_sizes 4` gives it, which the lesson then splits at spaces."""
+    given = {p.name: p.default for p in lesson_parameters("06_boxes_and_masks")}
+    given |= {"mask_sizes": 4}
+    runs.begin("06_boxes_and_masks", given)
+    assert given["mask_sizes"] == "4"
+
+
 def test_a_backend_that_is_not_there_is_named(monkeypatch, fault):
     fault("KERAS_BACKEND: unknown, not installed", 2)
     monkeypatch.setenv("KERAS_BACKEND", "tensorfow")

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from importlib.metadata import version
 from typing import Any
 
@@ -96,7 +96,7 @@ def changed_settings() -> list[str]:
     return [f"{name}={found[name]} in keras.json" for name in changed]
 
 
-def begin(notebook: str, values: Mapping[str, Any]) -> str:
+def begin(notebook: str, values: MutableMapping[str, Any]) -> str:
     """Check a lesson's kernel and parameters, and give Keras its own defaults.
 
     Parameters
@@ -104,7 +104,8 @@ def begin(notebook: str, values: Mapping[str, Any]) -> str:
     notebook
         The notebook's name without its extension, such as "01_baseline_cnn".
     values
-        Where the parameters' values are: `globals()` of the notebook.
+        Where the parameters' values are: `globals()` of the notebook. Papermill's `-p` makes a
+        number of what looks like one; here it gets the type of the default.
 
     Returns
     -------
@@ -120,7 +121,7 @@ def begin(notebook: str, values: Mapping[str, Any]) -> str:
 
     check_owner()
     for name, parameter in inspected(place.notebooks() / f"{notebook}.ipynb").parameters.items():
-        parameter.checked(values[name], notebook)
+        values[name] = parameter.checked(values[name], notebook)
     keras.config.set_floatx(KERAS_DEFAULTS["floatx"])
     keras.config.set_epsilon(KERAS_DEFAULTS["epsilon"])
     keras.config.set_image_data_format(KERAS_DEFAULTS["image_data_format"])
