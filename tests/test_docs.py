@@ -213,7 +213,7 @@ COMMANDS = {
     (module, arguments.strip())
     for page in PAGES
     for module, arguments in re.findall(
-        r"python -m (tta_helpers[\w.]*|benchmarks)\b([^\n`]*)", code_of(page)
+        r"python -m (tta_helpers[\w.]*|benchmarks)(?![\w.])([^\n`]*)", code_of(page)
     )
 }
 
