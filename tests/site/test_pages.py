@@ -153,6 +153,9 @@ def test_a_page_opens_alone_and_fits(shown, address):
     broken = "[...document.images].filter((one) => !one.naturalWidth).map((one) => one.src)"
     assert page.evaluate(broken) == []
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    cut = "(one) => one.scrollWidth > one.clientWidth + 1"  # by what lies around it
+    titles = f"[...document.querySelectorAll('article :is(h1, h2, h3)')].filter({cut})"
+    assert page.evaluate(f"{titles}.map((one) => one.textContent)") == []
     page.screenshot(path=SCREENSHOTS / f"{name.replace('/', '_')}-{width}-{theme}.png")
     page.wait_for_load_state("networkidle")  # half a second, most of which has passed by now
     assert [url for url in page.asked if not url.startswith((address, "data:"))] == []
