@@ -25,10 +25,10 @@ RUNS := $(BIN)/python -W ignore -m tta_helpers.workbook.runs
 SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
 # Tests that run the workbook, or that no backend takes part in: once is enough.
-ONCE := annotated boxes capstone chain clusters command corruptions course course_boxes course_pages docs \
-    elsewhere expecting fuzz grading homework kernels makefile manner merging_benchmark metrics nbgrader parameters \
-    plots policies progress readme real real_detector runs shards site slides submissions survival \
-    sweeps wheel workflows
+ONCE := annotated arms boxes capstone chain clusters command corruptions course course_boxes \
+    course_pages docs elsewhere expecting fuzz grading homework kernels makefile manner \
+    merging_benchmark metrics nbgrader parameters plots policies progress readme real real_detector \
+    runs shards site slides submissions survival sweeps wheel workflows
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish \

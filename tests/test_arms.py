@@ -69,6 +69,7 @@ def test_an_arm_is_judged_on_validation_photographs(run, data, monkeypatch, plac
 
 def test_arms_are_added_to_a_file_and_not_trained_twice(run, tmp_path, monkeypatch):
     path, sizes = tmp_path / "arms.csv", arms.Sizes(60, 50, 2)
+    monkeypatch.setitem(arms.VIEWS, "workbook", views.REPAIRS[:3])
     monkeypatch.setattr(arms, "STEPS", {"recognise": (1, 4e-3), "mixture": (1, 1e-3)})
     for name in ("RANK", "LATER_RANK"):
         monkeypatch.setattr(arms, name, (1, 4e-3))
