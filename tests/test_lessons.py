@@ -93,7 +93,12 @@ def test_a_record_of_a_long_run_says_whom_it_helped():
     fitted |= {"train_augmentation": "flip_shift", "target_epochs": 20, "predictor_width": 4}
     expected = "wide_resnet 16-2, flip_shift, epochs: 20; predictor x 4"
     assert told({"parameters": fitted}) == expected
-    assert told({"parameters": {**fitted, "target": "settled"}}) == "settled; predictor x 4"
+    assert told({"parameters": {**fitted, "target": "mirrored"}}) == "mirrored; predictor x 4"
+    defaults = {"architecture": "baseline_cnn", "train_augmentation": "none", "target_epochs": 3}
+    settled = {**fitted, **defaults, "target": "settled", "predictor_width": 1}
+    again = {**settled, "target": "fitted", "target_fit": 1}
+    words = "baseline_cnn, none, epochs: 3; predictor x 1"
+    assert told({"parameters": settled}) == told({"parameters": again}) == words
 
 
 @pytest.mark.parametrize("equal", ["before", "after", "gains"])
