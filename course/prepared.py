@@ -30,9 +30,10 @@ def _fields() -> dict[str, Any]:
     return fields
 
 
-@lru_cache(maxsize=4)
 def load(own: int | None = None) -> SimpleNamespace:
     """Return the prepared predictions, each a field; all probabilities are float32.
+
+    The arrays are shared and can only be read: `copy` one to change it.
 
     Parameters
     ----------
@@ -54,6 +55,12 @@ def load(own: int | None = None) -> SimpleNamespace:
         of test photographs: `copies` (views, rows x photographs, classes), `copy_labels`,
         `copy_scores`, and `row_groups`, "clean", "seen" or "held out" for each row of copies.
     """
+    return SimpleNamespace(**_drawn(own))
+
+
+@lru_cache(maxsize=4)
+def _drawn(own: int | None) -> dict[str, Any]:
+    """Return the fields of `load`, their arrays for reading alone: all callers share them."""
     fields = dict(_fields())
     if own is not None:
         rng = np.random.default_rng(own)
@@ -62,7 +69,10 @@ def load(own: int | None = None) -> SimpleNamespace:
             rows = np.sort(rng.choice(n, n // 2, replace=False))
             for name, axis in axes.items():
                 fields[name] = fields[name].take(rows, axis)
-    return SimpleNamespace(**fields)
+    for value in fields.values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+    return fields
 
 
 NETWORKS = ("tutorial", "settled", "mirrored")

@@ -309,3 +309,14 @@ def test_predictions_are_written_small_and_come_back(tmp_path):
 def test_rows_are_taken_evenly():
     assert predicting.evenly(5, 3).tolist() == [0, 2, 4]
     assert predicting.evenly(3, 10).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("own", [None, 3])
+def test_an_answer_cannot_change_what_later_checks_read(own):
+    sample = prepared.load(own)
+    with pytest.raises(ValueError, match="read-only"):
+        sample.settled *= 2
+    with pytest.raises(ValueError, match="read-only"):
+        sample.labels[0] = 1
+    sample.labels = sample.labels + 1  # the learner's own from here on
+    assert not np.array_equal(prepared.load(own).labels, sample.labels)
