@@ -65,6 +65,15 @@ def test_settings_of_the_user_are_set_aside_and_said(small, tmp_path, monkeypatc
     assert sum("image/png" in o.get("data", {}) for o in found) == 1
 
 
+def test_a_line_that_comes_in_two_pieces_is_one_output(small):
+    pieces = "import time\nprint('one', end='', flush=True)\ntime.sleep(1)\nprint(' line')"
+    executed = add_cell(small, pieces)
+    runs.run_workbook(GIVEN, "a")
+    assert [o.text for o in outputs(executed) if o.get("text", "").startswith("one")] == [
+        "one line\n"
+    ]
+
+
 def test_nothing_is_said_where_nothing_is_set(small, monkeypatch, tmp_path, capsys):
     for name in kernels.SET_ASIDE:
         monkeypatch.delenv(name, raising=False)

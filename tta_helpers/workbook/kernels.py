@@ -182,6 +182,7 @@ def execute(
                 cwd=path.parent,
                 progress_bar=bar if label and sys.stderr.isatty() else False,
                 start_timeout=math.ceil(limits.start),
+                coalesce_streams=True,  # else one line comes in two pieces now and then
                 timeout_func=lambda cell: max(1, math.ceil(min(limits.cell, ends - monotonic()))),
             )
         os.replace(partial, output)
