@@ -3,10 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 from tta_helpers.workbook import networks
-from tta_helpers.workbook.sample import make_sample
 
 
 def test_baseline_is_the_tutorials_network():
@@ -144,160 +142,27 @@ def test_wide_resnets_that_do_not_exist_are_named(depth, width):
         networks.wide_resnet(depth, width)
 
 
-# Augmentation
+def test_resnexts_have_their_published_size():
+    """Xie et al. 2017, table 7: 34.4 million parameters for 8 groups of 64."""
+    large = networks.resnext(29, 8, group_width=64)
+    assert large.count_params() == pytest.approx(34.4e6, rel=0.003)
+    model = networks.resnext(n_classes=7)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len(convolutions) == 28 + 3  # 29 with the last layer, and a shortcut a stage
+    grouped = [layer for layer in convolutions if layer.groups == 4]
+    assert [layer.filters for layer in grouped] == [128] * 3 + [256] * 3 + [512] * 3
+    assert [layer.strides[0] for layer in grouped] == [1] * 3 + [2, 1, 1] * 2
+    by_hand = 3 * 3 * 32 * 128 * 32 * 32  # 32 of the 128 channels, at every position
+    rows = {row[0]: row for row in networks.multiply_adds(model)}
+    assert rows[grouped[0].name][-1] == by_hand
+    assert model.output_shape == (None, 7)
+    assert model.optimizer.nesterov
 
 
-def batches(dataset):
-    """Return all images and labels of one epoch."""
-    parts = zip(*(dataset[i] for i in range(len(dataset))), strict=True)
-    return [np.concatenate([ops.convert_to_numpy(part) for part in side]) for side in parts]
-
-
-def augmented(name, images, batch_size=4, seed=0):
-    """Augmented images, of which each is a class of its own."""
-    labels = np.eye(len(images), dtype="float32")
-    return networks.Augmented(images, labels, name, batch_size, seed)
-
-
-@pytest.fixture
-def squares():
-    return np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
-
-
-AUGMENTATIONS = ("flip_shift", "augmix", "corruptions", "cutmix")
-
-
-@pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_augmented_epochs_have_every_image_once_in_form_and_range(name, squares):
-    dataset, orders = augmented(name, squares, batch_size=6), []
-    assert len(dataset) == 2
-    for _ in range(2):
-        images, labels = batches(dataset)
-        assert (images.shape, images.dtype) == ((10, 16, 16, 3), np.float32)
-        assert 0 <= images.min() < images.max() <= 1
-        assert labels.shape == (10, 10)
-        assert labels.min() >= 0
-        np.testing.assert_allclose(labels.sum(axis=1), 1, rtol=1e-5)
-        if name != "cutmix":  # which mixes the labels of a batch
-            assert set(labels.ravel()) == {0, 1}
-            assert sorted(labels.argmax(axis=1)) == list(range(10))
-        orders.append(labels.argmax(axis=1).tolist())
-        dataset.on_epoch_end()
-    assert orders[0] != orders[1]
-
-
-@pytest.mark.parametrize("name", ["flip_shift", "cutmix"])
-def test_order_and_augmentation_follow_the_seed(name, squares):
-    first, again, other = (batches(augmented(name, squares, seed=s)) for s in (5, 5, 6))
-    np.testing.assert_array_equal(first[0], again[0])
-    np.testing.assert_array_equal(first[1], again[1])
-    assert (first[0] != other[0]).any()
-    assert (first[1] != other[1]).any()
-
-
-def test_flip_shift_mirrors_half_and_moves_by_an_eighth_at_most():
-    """Two spots in row 8, a faint one left of a bright one: their mean and their skew tell."""
-    images = np.zeros((400, 16, 16, 3), np.uint8)
-    images[:, 8, 6], images[:, 8, 9] = 60, 240
-    images, _ = batches(augmented("flip_shift", images, 100))
-    weights = images[..., 0].astype(float)
-    weights /= weights.sum(axis=(1, 2), keepdims=True)
-    rows, columns = (np.tensordot(weights, grid) for grid in np.indices((16, 16)))
-    skew = (weights.sum(axis=1) * (np.arange(16) - columns[:, None]) ** 3).sum(axis=1)
-    mirrored = skew > 0
-    assert 0.4 < mirrored.mean() < 0.6
-    down, right = rows - 8, columns - np.where(mirrored, 15 - 8.4, 8.4)
-    for shift in (down, right):
-        assert -2.01 < shift.min() < -1.8
-        assert 1.8 < shift.max() < 2.01
-
-
-@pytest.mark.parametrize("name", ["augmix", "corruptions"])
-def test_images_keep_their_labels(name):
-    """Most augmented images still resemble the image that their label names."""
-    keras.utils.set_random_seed(0)  # AugMix draws its operations from Python's global stream
-    photos, *_ = make_sample(8, 1)
-    hits = []
-    for seed in range(3):
-        images, labels = batches(augmented(name, photos, 2, seed))
-        clean, now = (x.reshape(8, -1) for x in (photos.astype(float), images))
-        likeness = np.abs(np.corrcoef(now, clean)[:8, 8:])
-        hits += list(likeness.argmax(axis=1) == labels.argmax(axis=1))
-    assert np.mean(hits) > 0.7  # by chance: one in eight
-
-
-def test_corruptions_are_drawn_anew_every_epoch(squares, monkeypatch):
-    drawn = []
-
-    def corrupt(images, seed):
-        np.testing.assert_array_equal(images, squares)  # the clean ones, every time
-        drawn.append(seed)
-        return images, None
-
-    monkeypatch.setattr(networks, "corrupt_at_random", corrupt)
-    dataset = augmented("corruptions", squares)
-    dataset.on_epoch_end()
-    assert len(set(drawn)) == 2
-
-
-def test_cutmix_labels_are_the_shares_of_the_pixels():
-    """Images of one grey each: what was pasted shows."""
-    greys = np.arange(8) * 30 + 20
-    images = np.broadcast_to(greys[:, None, None, None], (8, 32, 32, 3)).astype(np.uint8)
-    images, labels = batches(augmented("cutmix", images, 8))
-    found = np.rint(images[..., 0] * 255)[:, None] == greys[:, None, None]
-    np.testing.assert_allclose(found.mean(axis=(2, 3)), labels, atol=2 / 32)
-    assert (labels.max(axis=1) < 0.9).any()
-
-
-@pytest.fixture
-def dense():
-    """The smallest classifier of `squares`."""
-    layers = [keras.Input((16, 16, 3)), keras.layers.Flatten()]
-    model = keras.Sequential([*layers, keras.layers.Dense(10, activation="softmax")])
-    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
-@pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_fit_with_every_augmentation(name, dense, squares):
-    before = dense.get_weights()
-    clean = (squares / np.float32(255), np.arange(10))
-    history = networks.fit(
-        *(dense, squares, np.arange(10)),
-        epochs=2,
-        batch_size=5,
-        validation_data=clean,
-        augmentation=name,
-    )
-    assert {key: len(values) for key, values in history.items()} == dict.fromkeys(
-        ("loss", "accuracy", "val_loss", "val_accuracy"), 2
-    )
-    assert np.isfinite(history["loss"]).all()
-    assert (before[0] != dense.get_weights()[0]).any()
-
-
-@pytest.mark.skipif(
-    keras.backend.backend() == "jax", reason="JAX traces the loss: it sees no values"
-)
-def test_fit_shows_every_image_once_an_epoch(dense, squares):
-    """What reaches the loss: Keras draws batches ahead, and some twice to learn their form."""
-    seen = []
-
-    def loss(true, predicted):
-        seen.extend(ops.convert_to_numpy(true).argmax(axis=1).tolist())
-        return keras.losses.categorical_crossentropy(true, predicted)
-
-    dense.compile("sgd", loss, run_eagerly=True)
-    networks.fit(dense, squares, np.arange(10), epochs=3, batch_size=4, augmentation="flip_shift")
-    epochs = np.reshape(seen, (3, 10))
-    np.testing.assert_array_equal(np.sort(epochs, axis=1), [range(10)] * 3)
-    assert len(np.unique(epochs, axis=0)) == 3
-
-
-def test_an_unknown_augmentation_is_named(dense, squares):
-    with pytest.raises(ValueError, match=r"augmentation is 'mixup'; use one of .*'cutmix'"):
-        networks.fit(dense, squares, np.arange(10), augmentation="mixup")
+@pytest.mark.parametrize(("depth", "groups"), [(28, 4), (2, 4), (0, 4), (29, 0)])
+def test_resnexts_that_do_not_exist_are_named(depth, groups):
+    with pytest.raises(ValueError, match=f"depth is {depth} and groups are {groups}"):
+        networks.resnext(depth, groups)
 
 
 def test_a_saved_model_predicts_the_same(tmp_path):

@@ -1,6 +1,6 @@
 """The workbook's networks, how they are fitted, and what one forward pass costs."""
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +8,15 @@ import numpy as np
 from tta_helpers import loading
 from tta_helpers.fitting import ProgressBar
 from tta_helpers.quiet import keras
-from tta_helpers.workbook.corruptions import corrupt_at_random
+from tta_helpers.workbook.augmenting import (
+    AUGMENTATIONS,
+    CONSISTENT,
+    Augmented,
+    consistent_trainer,
+)
 
 FIT = {"epochs": 3, "batch_size": 128}
 """The tutorial's fit settings."""
-AUGMENTATIONS = ("none", "flip_shift", "augmix", "corruptions", "cutmix")
 
 
 def jit_compile() -> bool | str:
@@ -131,69 +135,67 @@ def wide_resnet(
     x = layers.GlobalAveragePooling2D()(activated(x))
     outputs = layers.Dense(n_classes, activation="softmax")(x)
     model = keras.Model(inputs, outputs, name=f"wide_resnet_{depth}_{width}")
+    return _by_momentum(model, steps)
+
+
+def resnext(
+    depth: int = 29,
+    groups: int = 4,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    n_classes: int = 10,
+    steps: int | None = None,
+    group_width: int = 32,
+) -> keras.Model:
+    """Return a ResNeXt for small images, compiled as `wide_resnet` is.
+
+    Xie et al., CVPR 2017, section 5.2: a 3x3 convolution of 64 filters, then three stages of
+    bottleneck blocks with 256, 512 and 1024 outputs, the second and third at half the resolution of
+    the one before; the 3x3 convolution of a block is cut into groups, each twice as wide a stage.
+    Images are floats in [0, 1], labels one-hot.
+
+    Parameters
+    ----------
+    depth
+        9 n + 2, for n blocks of three convolutions a stage; 29 is AugMix's and Kim, Kim and Kim's.
+    groups, group_width
+        Number of groups and filters of one in the first stage; theirs has 4 of 32.
+    input_shape, n_classes, steps
+        As `wide_resnet`'s.
+    """
+    blocks, rest = divmod(depth - 2, 9)
+    if rest or blocks < 1 or groups < 1:
+        raise ValueError(
+            f"depth is {depth} and groups are {groups}; depth must be 11, 20, 29 ... and groups at "
+            "least 1."
+        )
+    layers = keras.layers
+
+    def convolved(x, filters, size, **options):
+        options |= {"use_bias": False, "kernel_initializer": "he_normal", "padding": "same"}
+        return layers.BatchNormalization()(layers.Conv2D(filters, size, **options)(x))
+
+    inputs = keras.Input(input_shape)
+    x = layers.ReLU()(convolved(layers.Rescaling(4, offset=-2)(inputs), 64, 3))
+    for stage in range(3):
+        for block in range(blocks):
+            strides = 2 if stage and not block else 1
+            inner = layers.ReLU()(convolved(x, groups * group_width << stage, 1))
+            inner = convolved(inner, inner.shape[-1], 3, strides=strides, groups=groups)
+            residual = convolved(layers.ReLU()(inner), 256 << stage, 1)
+            kept = x if block else convolved(x, 256 << stage, 1, strides=strides)
+            x = layers.ReLU()(layers.Add()([kept, residual]))
+    outputs = layers.Dense(n_classes, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    name = f"resnext_{depth}_{groups}x{group_width}"
+    return _by_momentum(keras.Model(inputs, outputs, name=name), steps)
+
+
+def _by_momentum(model: keras.Model, steps: int | None) -> keras.Model:
+    """Compile a residual network with SGD, its rate falling from 0.1 over so many steps."""
     rate = keras.optimizers.schedules.CosineDecay(0.1, steps) if steps else 0.1
     optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
     how = {"loss": "categorical_crossentropy", "metrics": ["accuracy"]}
     model.compile(optimizer=optimizer, jit_compile=jit_compile(), **how)
     return model
-
-
-class Augmented(keras.utils.PyDataset):
-    """Batches of augmented images and one-hot labels, in a new order every epoch.
-
-    Parameters
-    ----------
-    images
-        uint8, shape (n, height, width, 3).
-    labels
-        One-hot, shape (n, classes).
-    augmentation
-        "flip_shift": mirrored at random and shifted by up to an eighth. "augmix": Keras' layer
-        AugMix, without the operations that CIFAR-10-C also holds. It differs from its model
-        (Hendrycks et al. 2020): there is no consistency loss, operations are drawn once a batch,
-        and rotations and shifts go one way only. "corruptions": the seen corruptions, drawn anew
-        every epoch, then AugMix, after AugMix+ of Kim, Kim and Kim 2020. "cutmix": CutMix (Yun et
-        al. 2019).
-    batch_size, seed
-        Images a batch; what the order and the augmentations are drawn from.
-    """
-
-    def __init__(
-        self, images: np.ndarray, labels: np.ndarray, augmentation: str, batch_size: int, seed: int
-    ):
-        super().__init__()
-        self._clean, self._labels, self._batch_size = images, labels, batch_size
-        self._augmentation, self._seed, self._epoch = augmentation, seed, -1
-        layers = keras.layers
-        flip = layers.RandomFlip("horizontal", seed=seed)
-        shift = layers.RandomTranslation(0.125, 0.125, seed=seed + 1)
-        augmix = layers.AugMix(value_range=(0, 1), all_ops=False, seed=seed)
-        self._layers = {
-            "flip_shift": [flip, shift],
-            "augmix": [augmix],
-            "corruptions": [augmix],
-            "cutmix": [layers.CutMix(factor=(1.0, 1.0), seed=seed)],
-        }[augmentation]
-        self.on_epoch_end()
-
-    def on_epoch_end(self) -> None:
-        """Draw the next epoch's order, and its corruptions."""
-        self._epoch += 1
-        stream = self._seed + 1000 * self._epoch
-        self._order = np.random.default_rng(stream).permutation(len(self._clean))
-        self._images = self._clean
-        if self._augmentation == "corruptions":
-            self._images, _ = corrupt_at_random(self._clean, seed=stream)
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._order) / self._batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        batch = {"images": np.float32(self._images[rows]) / 255, "labels": self._labels[rows]}
-        for layer in self._layers:
-            batch = layer(batch, training=True)
-        return batch["images"], batch["labels"]
 
 
 def fit(
@@ -206,6 +208,7 @@ def fit(
     validation_data: tuple[np.ndarray, np.ndarray] | None = None,
     augmentation: str = "none",
     seed: int = 0,
+    policies: Sequence = (),
 ) -> dict[str, list[float]]:
     """Fit a compiled model with a progress bar and return its history, one value an epoch.
 
@@ -222,18 +225,22 @@ def fit(
     validation_data
         Images and integer labels to evaluate after every epoch.
     augmentation
-        "none", or what `Augmented` does to every batch: "flip_shift", "augmix", "corruptions" or
-        "cutmix".
+        "none", or what `Augmented` does to every batch: "flip_shift", "augmix" and "corruptions",
+        which teach consistency too, "cutmix", or "searched".
     seed
         For the augmentation.
+    policies
+        For "searched", what `searched_policies` returns.
 
     Raises
     ------
     ValueError
-        For an unknown augmentation.
+        For an unknown augmentation, and for "searched" without policies.
     """
     if augmentation not in AUGMENTATIONS:
         raise ValueError(f"augmentation is {augmentation!r}; use one of {AUGMENTATIONS}.")
+    if augmentation == "searched" and not policies:
+        raise ValueError("augmentation is 'searched'; give what searched_policies returns.")
     n_classes = model.output_shape[-1]
 
     def one_hot(integers: np.ndarray) -> np.ndarray:
@@ -241,11 +248,16 @@ def fit(
 
     if validation_data is not None:
         validation_data = (validation_data[0], one_hot(validation_data[1]))
-    what = {"x": images, "y": one_hot(labels), "batch_size": batch_size}
+    what, trained = {"x": images, "y": one_hot(labels), "batch_size": batch_size}, model
     if augmentation != "none":
-        keras.utils.set_random_seed(seed)  # AugMix and the order of batches draw from it
-        what = {"x": Augmented(images, one_hot(labels), augmentation, batch_size, seed)}
-    history = model.fit(
+        keras.utils.set_random_seed(seed)
+        how = (augmentation, batch_size, seed, policies)
+        what = {"x": Augmented(images, one_hot(labels), *how)}
+    if augmentation in CONSISTENT:
+        trained = consistent_trainer(model)
+        if validation_data is not None:
+            validation_data = tuple(np.repeat(x[:, None], 3, axis=1) for x in validation_data)
+    history = trained.fit(
         **what,
         epochs=epochs,
         validation_data=validation_data,
