@@ -220,6 +220,17 @@ def test_alexnets_errors_are_the_means_of_those_by_severity():
         assert table.ALEXNET[name] == pytest.approx(np.mean(errors), abs=1e-9)
 
 
+def test_photographs_are_resized_and_cut_and_copies_are_as_released(small):
+    where = small.bench.folders
+    for cell in (("clean", 0), ("fog", 2), ("spatter", 5)):
+        expected = small.images(cell, ["n02/n02_04.JPEG"])[0]
+        np.testing.assert_array_equal(where.read(cell, "n02/n02_04.JPEG"), np.round(255 * expected))
+    high = folders.middle(Image.new("RGB", (375, 500)), 224)
+    assert high.size == (224, 224)
+    shown = np.asarray(folders.middle(Image.linear_gradient("L").convert("RGB"), 224))
+    np.testing.assert_array_equal(shown[:, 0, 0], np.arange(16, 240))  # rows 16 to 239 of 256
+
+
 def test_the_center_crop(small, done):
     check(small, done[0]["Center-Crop"], small.probs)
     assert 5 < number(done[0]["Center-Crop"]["seen: mean error in %"]) < 80
@@ -352,6 +363,21 @@ def test_batches_are_joined_in_order(small, done, monkeypatch):
     probs = np.stack(list(map(small.probs, small.seen(shown[:10])[0])))
     first, _ = policies.greedy_search(bench.teaching.labels[:10], probs, 4)
     assert part["greedy"].tolist() == first
+
+
+def test_the_network_sees_as_many_images_as_are_counted(small, done):
+    seen, bench = [], small.bench
+    counted = keras.saving.load_model(small.model)
+    whole = counted.predict_on_batch
+    counted.predict_on_batch = lambda images: seen.append(len(images)) or whole(images)
+    made = bench.learned(), bench.folders, bench.judged
+    judging.Judge(counted, *made, 0, bench.batch_size).right(("fog", 1))
+    assert sum(seen) == 14 * judging.SPENT
+    seen.clear()
+    cells, how = [("fog", 1)] * 20, {"search": False, "batch_size": bench.batch_size}
+    learning.measured(counted, bench.folders, bench.teaching, cells, **how)
+    assert sum(seen) == 20 * 12
+    assert script.passes(bench.sizes, 16) == 16 * 14 * judging.SPENT + 3 * 20 * 12
 
 
 # ---------------------------------------------------------------- bad input, before anything slow
