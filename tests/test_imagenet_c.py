@@ -1,7 +1,6 @@
-"""Table 4's script on tiny made-up folders: errors counted by hand, bad input, gone on with."""
+"""Table 4's script on tiny made-up folders: errors counted by hand; a run that is gone on with."""
 
 import csv
-import functools
 import shutil
 
 import keras
@@ -9,19 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import optimize, special
+from small_imagenet import CLASSES, OPTIONS, SETS, SEVERITIES, Small
 
 from benchmarks.imagenet_c import __main__ as script
-from benchmarks.imagenet_c import folders, judging, learning, network, table
-from tta_helpers import policies, views
+from benchmarks.imagenet_c import folders, judging, learning, table
+from tta_helpers import policies
 from tta_helpers.workbook.corruptions import HELD_OUT, SEEN
-from tta_helpers.workbook.data import DataError
-from tta_helpers.workbook.place import ROOT
 
-SIZE, CLASSES, EACH = 32, ("n01", "n02", "n03", "n04"), 9
-SEVERITIES = (1, 2, 3, 4, 5)
-SETS = {"seen": ("gaussian_noise", "fog"), "held out": ("spatter",)}
-GROUPED = {"gaussian_noise": "noise/", "fog": "", "spatter": "extra/"}  # either way to unpack
-OPTIONS = ["--photographs", "14", "--learn-from", "20", "--predictor", "compact", "--epochs", "1"]
 # AlexNet's errors at severities 1 to 5, as the release's README has them.
 ALEXNET = {
     "gaussian_noise": (0.69528, 0.82542, 0.93554, 0.98138, 0.99452),
@@ -44,90 +37,6 @@ ALEXNET = {
     "spatter": (0.47196, 0.62194, 0.75052, 0.84132, 0.90182),
     "saturate": (0.59342, 0.65514, 0.51174, 0.70834, 0.82260),
 }
-
-
-class Small:
-    """Folders of ImageNet and ImageNet-C, a softmax regression for them, and its errors by hand."""
-
-    def __init__(self, root):
-        self.validation, self.released = root / "val", root / "c"
-        self.model, self.out, self.kept = root / "model.keras", root / "table.csv", {}
-        rng = np.random.default_rng(3)
-        coarse = rng.integers(0, 256, (4, 5, 6, 3)).astype(np.uint8)
-        templates = [np.asarray(Image.fromarray(c).resize((52, 46)), float) for c in coarse]
-        for label, name in enumerate(CLASSES):
-            for k in range(EACH):
-                file = f"{name}_{k:02}.JPEG"
-                picture = templates[label] / 2 + rng.integers(0, 128, (46, 52, 3))
-                self._save(picture, self.validation / name / file)
-                for corruption, group in GROUPED.items():
-                    for severity in SEVERITIES:
-                        noise = rng.normal(0, 40 * severity, (SIZE, SIZE, 3))
-                        place = self.released / f"{group}{corruption}" / f"{severity}" / name
-                        self._save(255 * self.shown(name, file) + noise, place / file)
-        shown = np.stack([self.shown(name, f"{name}_00.JPEG") for name in CLASSES])
-        flat = shown.reshape(4, -1)
-        self.kernel = (0.02 * (flat - flat.mean(axis=0)).T).astype("float32")
-        self.kernel += rng.normal(0, 0.02, self.kernel.shape).astype("float32")
-        self.bias = rng.normal(size=4).astype("float32")
-        head = keras.layers.Dense(4, activation="softmax")
-        given = keras.Input((SIZE, SIZE, 3))
-        model = keras.Model(given, head(keras.layers.Flatten()(given)))
-        head.set_weights([self.kernel, self.bias])
-        model.save(self.model)
-
-    @staticmethod
-    def _save(pixels, path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, "JPEG", quality=95)
-
-    def shown(self, folder, file):
-        """A photograph as the network is shown it: 46 pixels to 37, of them the middle 32."""
-        whole = Image.open(self.validation / folder / file)
-        assert whole.size == (52, 46)
-        return np.asarray(whole.resize((42, 37), Image.Resampling.BILINEAR))[2:34, 5:37] / 255
-
-    def images(self, cell, names):
-        """Photographs in a cell, in [0, 1]."""
-        if cell[0] == "clean":
-            return np.stack([self.shown(*name.split("/")) for name in names])
-        place = self.released / f"{GROUPED[cell[0]]}{cell[0]}" / str(cell[1])
-        return np.stack([np.asarray(Image.open(place / name)) for name in names]) / 255
-
-    def probs(self, images):
-        flat = np.asarray(images, "float64").reshape(len(images), -1)
-        return special.softmax(flat @ self.kernel + self.bias, axis=1)
-
-    def errors(self, policy, judged, names):
-        """Each cell's share of wrong answers, of a function from images to probabilities."""
-        return {
-            (name, severity): np.mean(
-                policy(self.images((name, severity), judged.names)).argmax(1) != judged.labels
-            )
-            for name in names
-            for severity in (SEVERITIES if name != "clean" else (0,))
-        }
-
-    def command(self, **changes):
-        paths = {"validation": self.validation, "released": self.released, "out": self.out}
-        given = {**paths, "model": self.model, "options": OPTIONS, **changes}
-        places = [str(given[key]) for key in paths]
-        return script.main([*places, "--model", str(given["model"]), *given["options"]])
-
-    @functools.cached_property
-    def bench(self):
-        sizes = script.Sizes(14, 20, 2, "compact", 1)
-        paths = self.validation, self.released, self.out
-        return script.Bench(*paths, str(self.model), sizes)
-
-    def seen(self, images):
-        """The twelve views of images, and the two whose scores by the kept predictor are lowest."""
-        if (key := images.tobytes()) not in self.kept:
-            twelve = [np.asarray(view(images.astype("float32"))) for view in views.TWELVE]
-            predictor = keras.saving.load_model(self.out.with_suffix(".parts") / "predictor.keras")
-            scores = predictor.predict_on_batch(np.round(255 * images))
-            self.kept[key] = np.array(twelve), scores.argsort(axis=1, kind="stable")[:, :2]
-        return self.kept[key]
 
 
 def corner_crops(images):
@@ -378,167 +287,3 @@ def test_the_network_sees_as_many_images_as_are_counted(small, done):
     learning.measured(counted, bench.folders, bench.teaching, cells, **how)
     assert sum(seen) == 20 * 12
     assert script.passes(bench.sizes, 16) == 16 * 14 * judging.SPENT + 3 * 20 * 12
-
-
-# ---------------------------------------------------------------- bad input, before anything slow
-
-
-@pytest.fixture
-def copy(small, tmp_path):
-    """Folders of one's own, to be spoiled."""
-    own = object.__new__(Small)
-    own.validation, own.released = tmp_path / "val", tmp_path / "c"
-    own.model, own.out = small.model, tmp_path / "t.csv"
-    shutil.copytree(small.validation, own.validation)
-    shutil.copytree(small.released, own.released)
-    return own
-
-
-def resized(folder, name, size):
-    Image.open(folder / name).resize(size).save(folder / name, "JPEG")
-
-
-SPOILED = {
-    "no validation": (
-        lambda own: shutil.rmtree(own.validation),
-        r"val is not a folder: name ImageNet's validation photographs, one folder a class",
-    ),
-    "no copies": (
-        lambda own: shutil.rmtree(own.released),
-        r"c is not a folder: name the unpacked ImageNet-C",
-    ),
-    "no corruption": (
-        lambda own: shutil.rmtree(own.released / "extra"),
-        r"c has no folder of spatter: unpack extra\.tar of ImageNet-C there",
-    ),
-    "no severity": (
-        lambda own: shutil.rmtree(own.released / "fog" / "4"),
-        r"fog has no folder 4, severity 4 of fog: unpack its archive again",
-    ),
-    "no class": (
-        lambda own: shutil.rmtree(own.released / "fog" / "4" / "n03"),
-        r"4 has no class folder n03, which the validation folder has",
-    ),
-    "another class": (
-        lambda own: shutil.rmtree(own.validation / "n02"),
-        r"1 has the class folder n02, which the validation folder has not",
-    ),
-    "other files": (
-        lambda own: [
-            path.rename(path.with_name(f"other_{path.name}"))
-            for path in (own.released / "extra" / "spatter" / "5").glob("*/*")
-        ],
-        r"5 has no n0\d/n0\d_\d\d\.JPEG, .* and 7 more, which the validation folder has: "
-        "ImageNet-C holds the validation photographs by their own file names",
-    ),
-    "other files everywhere": (
-        lambda own: [
-            path.rename(path.with_name(f"other_{path.name}"))
-            for path in own.released.rglob("*.JPEG")
-        ],
-        r"cannot be opened .*: ImageNet-C holds the validation photographs by their own file",
-    ),
-    "not square": (
-        lambda own: [
-            resized(path.parent, path.name, (32, 30)) for path in own.released.rglob("*.JPEG")
-        ],
-        r"is 32 x 30 pixels; the copies of ImageNet-C are square",
-    ),
-    "another size": (
-        lambda own: [
-            resized(path.parent, path.name, (40, 40)) for path in own.released.rglob("*.JPEG")
-        ],
-        r"model\.keras cannot be shown copies of 40 x 40 pixels: images are of .*\(40, 40, 3\)",
-    ),
-    "fewer classes": (
-        lambda own: [shutil.rmtree(path) for path in own.validation.parent.rglob("n02")],
-        r"model\.keras names 4 classes, and there are 3 class folders",
-    ),
-}
-
-
-@pytest.mark.parametrize("what", SPOILED)
-def test_bad_folders_are_refused_before_anything_is_read(copy, what, capsys, monkeypatch):
-    spoil, told = SPOILED[what]
-    options = ["--photographs", "12", "--learn-from", "15"]
-    spoil(copy)
-    monkeypatch.setattr(script, "measured", lambda *_: pytest.fail("began"))
-    assert copy.command(options=options) == 1
-    error = capsys.readouterr().err
-    with pytest.raises(ValueError, match=told):
-        raise ValueError(error)
-    assert not copy.out.exists() and not copy.out.with_suffix(".parts").exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"options": ["--learn-from", "30"]}, r"val holds 36 photographs, fewer than the 2,000 to"),
-        ({"options": [*OPTIONS, "--copies", "11"]}, r"--copies is 11; there are 10 seen cells"),
-        ({"model": "none.keras"}, r"--model none\.keras: There is no file none\.keras"),
-        ({"model": ""}, r"ResNet50 takes 224 x 224 pixels, and the copies are 32 x 32: name a"),
-    ],
-)
-def test_bad_options_are_refused(small, tmp_path, changes, told, capsys):
-    assert small.command(out=tmp_path / "t.csv", **changes) == 1
-    with pytest.raises(ValueError, match=told):
-        raise ValueError(capsys.readouterr().err)
-
-
-@pytest.mark.parametrize(
-    "option", [["--photographs", "1"], ["--epochs", "0"], ["--predictor", "x"]]
-)
-def test_options_out_of_range_are_refused(small, option, capsys):
-    with pytest.raises(SystemExit):
-        small.command(options=option)
-    assert option[0] in capsys.readouterr().err
-
-
-def test_a_damaged_copy_and_one_of_another_size_are_named_when_they_are_read(copy):
-    folder = folders.Folders({("fog", 1): copy.released / "fog" / "1"}, SIZE)
-    resized(copy.released / "fog" / "1" / "n01", "n01_03.JPEG", (30, 30))
-    with pytest.raises(DataError, match=r"n01_03\.JPEG is 30 x 30 pixels, and others are 32 x 32"):
-        folder.read(("fog", 1), "n01/n01_03.JPEG")
-    (copy.released / "fog" / "1" / "n01" / "n01_04.JPEG").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"n01_04\.JPEG cannot be decoded"):
-        folder.read(("fog", 1), "n01/n01_04.JPEG")
-
-
-# ---------------------------------------------------------------- the full size
-
-
-def test_resnet50_is_shown_what_it_was_trained_on(monkeypatch):
-    """Blue, green, red less ImageNet's means, on 0 to 255, without a Lambda layer."""
-    given = keras.Input((224, 224, 3))
-    body = keras.Model(given, keras.layers.GlobalMaxPooling2D()(given))
-    monkeypatch.setattr(keras.applications, "ResNet50", lambda weights: body)
-    model = network.resnet50(224)
-    colour = np.float32([0.2, 0.4, 0.9])
-    found = model.predict(np.broadcast_to(colour, (1, 224, 224, 3)), verbose=0)[0]
-    expected = 255 * colour[::-1] - [103.939, 116.779, 123.68]
-    np.testing.assert_allclose(found, expected, atol=1e-2)
-    assert not any(isinstance(layer, keras.layers.Lambda) for layer in model.layers)
-
-
-def test_weights_that_cannot_be_had_are_said(monkeypatch):
-    def refused(weights):
-        raise OSError("no network")
-
-    monkeypatch.setattr(keras.applications, "ResNet50", refused)
-    with pytest.raises(script.RunError, match=r"cannot be had \(no network\): connect"):
-        network.resnet50(224)
-
-
-def test_crops_move_by_14_pixels_at_224():
-    moved = [view for view in judging.crops(224) if isinstance(view, views.Shift)]
-    assert {(view.dx, view.dy) for view in moved} == {(x, y) for x in (14, -14) for y in (14, -14)}
-    names = [view.name for view in judging.crops(32)]
-    assert names == [view.name for view in views.TEN_CROP]
-
-
-def test_the_page_has_the_count_of_passes():
-    page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
-    assert script.passes(script.Sizes()) == 96 * 2000 * 31 + 5000 * 3 * 12 == 6_132_000
-    assert f"{script.passes(script.Sizes()):,} forward passes" in page
-    few = script.Sizes(photographs=100, learn_from=250)
-    assert f"{script.passes(few):,}" in page
