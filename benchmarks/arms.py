@@ -8,7 +8,6 @@ photographs stay closed. An arm's line is written when the arm is done, and a fi
 gone on with.
 """
 
-import csv
 import sys
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from tta_helpers.predict import predict_views
 from tta_helpers.workbook import networks, runs
 from tta_helpers.workbook.corruptions import GROUPS, SEEN, corrupted_cells
 from tta_helpers.workbook.data import load_dataset, train_validation_split
-from tta_helpers.workbook.place import write_csv
+from tta_helpers.workbook.place import read_csv, write_csv
 
 KEY = ("views", "network", "losses", "learned from", "images")
 VIEWS = {"workbook": views.REPAIRS, "paper": views.TWELVE}
@@ -179,7 +178,7 @@ def named(arm: tuple, sizes: Sizes) -> tuple[str, ...]:
 def main(run_dir: str, target: str, path: str, sizes: Sizes = Sizes(), arms: tuple = ARMS) -> None:
     """Judge the arms that the file does not have, and add a line for each."""
     file, bench = Path(path), Bench(run_dir, target, sizes)
-    lines = list(csv.DictReader(file.open(encoding="utf-8", newline=""))) if file.is_file() else []
+    lines = read_csv(file)
     done = [tuple(line[key] for key in KEY) for line in lines]
     for arm in arms:
         if named(arm, sizes) not in done:

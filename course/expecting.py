@@ -5,7 +5,6 @@ number a row; ranges of other tiers and other data stay in it.
 """
 
 import argparse
-import csv
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +15,7 @@ import nbformat
 from ruamel.yaml import YAML
 
 from tta_helpers.workbook.parameters import load_tier
-from tta_helpers.workbook.place import ROOT, RunError, notebooks, write_csv
+from tta_helpers.workbook.place import ROOT, RunError, notebooks, read_csv, write_csv
 from tta_helpers.workbook.sweep_report import gather, numbers
 
 FILE = notebooks() / "records" / "expected.csv"
@@ -94,10 +93,7 @@ def taken(folder: str) -> list[Row]:
 
 def committed() -> list[Row]:
     """Return the rows of the record; none where there is no record."""
-    if not FILE.is_file():
-        return []
-    with FILE.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(FILE)
 
 
 def merged(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:

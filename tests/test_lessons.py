@@ -101,6 +101,20 @@ def test_a_record_of_a_long_run_says_whom_it_helped():
     assert told({"parameters": settled}) == told({"parameters": again}) == words
 
 
+def test_a_row_of_the_paper_stands_beside_a_network_of_its_kind_alone():
+    errors = {"flip": {"clean": "1.0 [0.5, 1.5] *", "seen": "2.0 [1, 3]", "held out": "3.0 [2, 4]"}}
+    known = {"like_it": {("WRN-40-2", "AugMix"): {"error": errors}}}
+    known |= {"same_policy": {"Horizontal-Flip": "flip", "5-Crops": "five-crop"}}
+    run_here = defined("04", "def run_here", groups=("clean", "seen", "held out"), **known)[
+        "run_here"
+    ]
+    row = {"table": "1", "network": "WRN-40-2", "training": "AugMix", "row": "Horizontal-Flip"}
+    assert run_here(row) == "1.0 / 2.0 / 3.0"
+    others = {"table": "4", "network": "ResNeXt-29", "training": "AugMix+", "row": "5-Crops"}
+    for key, value in (*others.items(), ("row", "10-Crops")):
+        assert run_here({**row, key: value}) == "not run here"
+
+
 @pytest.mark.parametrize("equal", ["before", "after", "gains"])
 def test_no_t_test_where_nothing_varies(equal):
     before, after = {

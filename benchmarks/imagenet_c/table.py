@@ -1,6 +1,5 @@
 """Errors by policy, as table 4 gives them, beside the paper's figures."""
 
-import csv
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,7 +8,7 @@ from benchmarks.imagenet_c.folders import CLEAN, SETS, Cell
 from benchmarks.imagenet_c.judging import PASSES
 from tta_helpers import metrics
 from tta_helpers.workbook.corruptions import SEVERITIES
-from tta_helpers.workbook.place import ROOT
+from tta_helpers.workbook.place import ROOT, read_csv
 
 # AlexNet's error, the mean over the severities, by which an mCE divides a corruption's: the README
 # of github.com/hendrycks/robustness, the release of Hendrycks and Dietterich 2019. Table 4 divides
@@ -42,8 +41,7 @@ COLUMNS = {"seen": "corrupted", "held out": "held out"}  # the paper's file call
 
 def published(training: str) -> dict[str, dict[str, str]]:
     """Return table 4's rows by name, for a network trained in the "standard" way or by "AugMix"."""
-    with PAPER.open(encoding="utf-8", newline="") as file:
-        lines = [line for line in csv.DictReader(file) if line["table"] == "4"]
+    lines = [line for line in read_csv(PAPER) if line["table"] == "4"]
     return {line["row"]: line for line in lines if line["training"] == training}
 
 

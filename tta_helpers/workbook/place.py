@@ -116,6 +116,14 @@ def write_whole(path: Path, content: str | bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return a table's rows by its columns; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write a table whole or not at all; the first of the rows, one or more, names the columns."""
     text = io.StringIO()
