@@ -6,6 +6,7 @@
 #          MODEL=, IMAGES= and OUT= for shards
 #          SUBMISSIONS=folder of notebooks, to grade; ROSTER=roster.csv of a homework
 #          STUDENTS=file, a student a line, for homework
+#          AGAIN=1 on other data than the last `make test`: without tests that data change nothing in
 #          PYTHON=interpreter to build the environments with
 PYTHON ?=
 TIER ?= lesson
@@ -24,11 +25,14 @@ SITE := .venv-site
 RUNS := $(BIN)/python -W ignore -m tta_helpers.workbook.runs
 SWEEPS := $(BIN)/python -W ignore -m tta_helpers.workbook.sweeps
 JAX := jax==0.10.2 jaxlib==0.10.2 opt_einsum==3.4.0
-# Tests that run the workbook, or that no backend takes part in: once is enough.
-ONCE := annotated arms boxes capstone chain clusters command corruptions course course_boxes \
-    course_pages docs elsewhere expecting fuzz grading homework kernels makefile manner \
-    merging_benchmark metrics nbgrader parameters plots policies progress readme real real_detector \
-    runs shards site slides submissions survival sweeps wheel workflows
+# Tests that take no picture but those that they make themselves: data change nothing in them.
+OWN := arms capstone chain clusters command course course_boxes course_pages docs elsewhere \
+    expecting fuzz grading homework imagenet_c imagenet_c_input kernels makefile merging_benchmark \
+    nbgrader shards site slides submissions survival sweeps wheel workflows
+# And others in which no backend takes part, or that run the workbook: one backend is enough.
+ONCE := $(OWN) annotated boxes corruptions manner metrics parameters plots policies progress readme \
+    real real_detector runs
+ignored = $(foreach name,$(1),--ignore tests/test_$(name).py)
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run sweep test test-data soak test-backends audit lab bench stream shards real publish \
@@ -73,7 +77,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/cell_lengths.py
-	$(PYTEST) tests
+	$(PYTEST) tests $(if $(AGAIN),$(call ignored,$(OWN)))
 	$(RUNS) run --tier smoke --name smoke
 	$(BIN)/python tests/executed.py runs/smoke --committed
 	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg runs/smoke/[0-9]*.ipynb
@@ -90,8 +94,7 @@ soak: $(READY)
 # JAX lies aside, so that the environment stays that of the lock; what else it needs is in there.
 test-backends: $(READY)
 	@$(call quietly,$(BIN)/python -m pip install --upgrade --target build/jax --no-deps $(JAX))
-	PYTHONPATH="$(CURDIR)/build/jax" KERAS_BACKEND=jax $(PYTEST) tests \
-	    $(foreach name,$(ONCE),--ignore tests/test_$(name).py)
+	PYTHONPATH="$(CURDIR)/build/jax" KERAS_BACKEND=jax $(PYTEST) tests $(call ignored,$(ONCE))
 
 # As a reader installs it: the wheel, what it asks for, and one backend, in the locks' versions.
 wheel: $(READY)
