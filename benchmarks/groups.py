@@ -20,7 +20,7 @@ from tta_helpers.views import FLIP, TWELVE
 from tta_helpers.workbook import corruptions
 from tta_helpers.workbook.data import load_dataset
 from tta_helpers.workbook.networks import multiply_adds
-from tta_helpers.workbook.place import ROOT, lesson_paths
+from tta_helpers.workbook.place import ROOT
 
 COPIES = 7  # the tutorial's
 
@@ -273,7 +273,7 @@ def growth(sizes: list[tuple[int, int]], batch: int = 500) -> Iterator[Entry]:
 
 
 def loading(dataset: str, n_corrupted: int, rounds: int) -> Iterator[Entry]:
-    """7. Images a second: the data set opened and read, and corrupted; the notebooks' seconds."""
+    """7. Images a second: the data set opened and read, and corrupted."""
 
     def opened() -> int:
         data = load_dataset(dataset)
@@ -296,10 +296,3 @@ def loading(dataset: str, n_corrupted: int, rounds: int) -> Iterator[Entry]:
     yield Entry(
         7, f"corrupted, mean over {len(seconds)} corruptions at severity 3", mean.tolist(), **size
     )
-    for path in lesson_paths():
-        record = ROOT / "runs" / "lesson" / f"{path.stem}.json"
-        if record.is_file():
-            clock = json.loads(record.read_text(encoding="utf-8"))["seconds"]
-            yield Entry(7, f"notebook {path.stem}", [sum(clock.values())], unit="s")
-            for section, spent in clock.items():
-                yield Entry(7, f"{path.stem}: {section}", [spent], unit="s", detail=True)
