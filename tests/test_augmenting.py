@@ -107,31 +107,47 @@ def pillow(image, operation):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_operations_are_those_of_pillow(seed):
+    """Two unlike images side by side, each with a level and a sign of its own."""
     rng = np.random.default_rng(seed)
-    image = rng.integers(20 * seed, 256 - 30 * seed, (20, 28, 3), dtype=np.uint8)
-    shear, shift = (1, 0, 0, -0.15, 1, 0), (1, 0, 28 / 6, 0, 1, 0)
-    affine = Image.Transform.AFFINE
+    images = rng.integers(20 * seed, 256 - 30 * seed, (2, 20, 28, 3), dtype=np.uint8)
+    images[1] //= 2
+    affine = {"method": Image.Transform.AFFINE, "resample": Image.BILINEAR}
+    shears_x, shears_y, shifts_x, shifts_y = augmenting.OPERATIONS[5:]
+
+    def moved(*matrix):
+        return lambda picture: picture.transform(picture.size, data=matrix, **affine)
+
     expected = {
-        (augmenting.autocontrast, 0.1, 1): ImageOps.autocontrast,
-        (augmenting.equalize, 0.1, 1): ImageOps.equalize,
-        (augmenting.posterize, 0.1, 1): lambda picture: ImageOps.posterize(picture, 4),
-        (augmenting.posterize, 0.3, 1): lambda picture: ImageOps.posterize(picture, 3),
-        (augmenting.posterize, 0.9, 1): lambda picture: ImageOps.posterize(picture, 1),
-        (augmenting.solarize, 0.25, 1): lambda picture: ImageOps.solarize(picture, 192),
-        (augmenting.rotated, 0.3, 1): lambda picture: picture.rotate(9, Image.BILINEAR),
-        (augmenting.rotated, 0.3, -1): lambda picture: picture.rotate(-9, Image.BILINEAR),
+        augmenting.autocontrast: [ImageOps.autocontrast] * 2,
+        augmenting.equalize: [ImageOps.equalize] * 2,
+        augmenting.posterize: [
+            lambda p: ImageOps.posterize(p, 3),
+            lambda p: ImageOps.posterize(p, 1),
+        ],
+        augmenting.solarize: [
+            lambda p: ImageOps.solarize(p, 256 - 76),
+            lambda p: ImageOps.solarize(p, 256 - 230),
+        ],
+        augmenting.rotate: [
+            lambda p: p.rotate(9, Image.BILINEAR),
+            lambda p: p.rotate(-27, Image.BILINEAR),
+        ],
+        shears_x: [moved(1, 0.09, 0, 0, 1, 0), moved(1, -0.27, 0, 0, 1, 0)],
+        shears_y: [moved(1, 0, 0, 0.09, 1, 0), moved(1, 0, 0, -0.27, 1, 0)],
+        shifts_x: [moved(1, 0, 2.8, 0, 1, 0), moved(1, 0, -8.4, 0, 1, 0)],
+        shifts_y: [moved(1, 0, 0, 0, 1, 2), moved(1, 0, 0, 0, 1, -6)],
     }
-    shears_y, shifts_x = augmenting.OPERATIONS[6], augmenting.OPERATIONS[7]
-    expected[shears_y, 0.5, -1] = lambda p: p.transform(p.size, affine, shear, Image.BILINEAR)
-    expected[shifts_x, 0.5, 1] = lambda p: p.transform(p.size, affine, shift, Image.BILINEAR)
-    for (operation, level, sign), of_pillow in expected.items():
-        ours = operation(image, level, sign).astype(int)
-        assert np.abs(ours - pillow(image, of_pillow)).max() <= 1  # one where Pillow rounds twice
+    assert {*expected} == {*augmenting.OPERATIONS}
+    for operation, of_pillow in expected.items():
+        found = operation(images, np.array([0.3, 0.9]), np.array([1, -1]))
+        assert found.dtype == np.uint8
+        for image, ours, theirs in zip(images, found, of_pillow, strict=True):
+            assert np.abs(ours.astype(int) - pillow(image, theirs)).max() <= 1
 
 
 def test_one_value_stays_as_it_is():
     for value in (0, 77, 255):
-        flat = np.full((4, 4, 3), value, np.uint8)
+        flat = np.full((2, 4, 4, 3), value, np.uint8)
         for operation in (augmenting.autocontrast, augmenting.equalize):
             np.testing.assert_array_equal(operation(flat), flat)
 
@@ -141,22 +157,39 @@ def test_augmix_is_a_mixture_of_images_weighted_once(channels, monkeypatch):
     """Operations that add one: a mixture then lies above the image by the mean chain's length."""
     counted = []
 
-    def brighter(image, level, sign):
-        assert 0.01 <= level <= 0.3
-        assert sign in (-1, 1)
-        counted.append(sign)
-        return image + np.uint8(1)
+    def brighter(images, levels, signs):
+        assert ((levels >= 0.01) & (levels <= 0.3)).all()
+        counted.extend(signs)
+        return images + np.uint8(1)
 
     monkeypatch.setattr(augmenting, "OPERATIONS", (brighter,))
-    image = np.random.default_rng(0).integers(0, 200, (6, 8, channels), dtype=np.uint8)
-    rng = np.random.default_rng(1)
-    rises = [augmenting.augmix(image, rng) - image for _ in range(400)]
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 200, (400, 6, 8, channels), dtype=np.uint8)
+    rises = augmenting.augmix(images, rng) - images
     np.testing.assert_allclose(np.ptp(rises, axis=(1, 2, 3)), 0, atol=1e-3)
-    assert min(map(np.min, rises)) >= -1e-3
-    assert np.max(rises) <= 3.001
-    assert np.mean(rises) == pytest.approx(1, abs=0.1)  # half of a mean length of two
+    assert rises.min() >= -1e-3
+    assert rises.max() <= 3.001
+    assert len(np.unique(np.rint(rises[:, 0, 0, 0] * 1000))) > 300  # drawn for each image
+    assert rises.mean() == pytest.approx(1, abs=0.1)  # half of a mean length of two
     assert len(counted) / 400 == pytest.approx(6, abs=0.2)
+    assert {*counted} == {-1, 1}
     assert np.mean(counted) == pytest.approx(0, abs=0.1)
+
+
+def test_each_operation_is_drawn_alike(monkeypatch):
+    """Nine operations that count their images: a ninth each."""
+    times = np.zeros(9)
+
+    def counting(number):
+        def operation(images, levels, signs):
+            times[number] += len(images)
+            return images
+
+        return operation
+
+    monkeypatch.setattr(augmenting, "OPERATIONS", tuple(map(counting, range(9))))
+    augmenting.augmix(np.zeros((3000, 2, 2, 3), np.uint8), np.random.default_rng(0))
+    np.testing.assert_allclose(times / times.sum(), 1 / 9, atol=0.01)
 
 
 @pytest.mark.parametrize("name", CONSISTENT)

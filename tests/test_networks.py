@@ -1,10 +1,13 @@
 """The networks: hand counts, published ones, their settings; that they learn, save and load."""
 
+import sys
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
-from tta_helpers.workbook import networks
+from tta_helpers.workbook import devices, networks
 
 
 def test_baseline_is_the_tutorials_network():
@@ -23,6 +26,18 @@ def test_baseline_is_the_tutorials_network():
     assert isinstance(model.optimizer, keras.optimizers.Adam)
     assert model.loss == "categorical_crossentropy"
     assert networks.FIT == {"epochs": 3, "batch_size": 128}
+
+
+@pytest.mark.parametrize(("cards", "expected"), [(0, ["cpu:0"]), (2, ["cuda:0", "cuda:1"])])
+def test_on_pytorch_devices_are_pytorchs(cards, expected, monkeypatch):
+    """Keras has no list of them there: asking it stops every network, and every record."""
+    torch = SimpleNamespace(cuda=SimpleNamespace(device_count=lambda: cards))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(keras.distribution, "list_devices", None)
+    assert devices.devices() == expected
+    assert devices.on_processor() == (cards == 0)
+    assert networks.jit_compile() == "auto"
 
 
 def test_multiply_adds_and_parameters_by_hand():

@@ -1,7 +1,7 @@
 """What training images go through before a network sees them: flips, AugMix, CutMix, policies."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -92,8 +92,8 @@ def three_ways(clean: np.ndarray, spoiled: np.ndarray, rng: np.random.Generator)
     channels) in [0, 1].
     """
     moved, spoiled = moved_alike((clean, spoiled), rng)
-    mixed = [np.stack([augmix(image, rng) for image in spoiled]) for _ in range(2)]
-    return np.stack([moved, *mixed], axis=1, dtype=np.float32) / 255
+    three = [moved, augmix(spoiled, rng), augmix(spoiled, rng)]
+    return np.stack(three, axis=1, dtype=np.float32) / 255
 
 
 def moved_alike(sets: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
@@ -112,80 +112,88 @@ def moved_alike(sets: Sequence[np.ndarray], rng: np.random.Generator) -> list[np
     return [np.pad(images, around, mode="reflect")[take] for images in sets]
 
 
-def augmix(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a mixture of an 8-bit image and chains of operations on it, on its scale, as floats.
+def augmix(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return mixtures of 8-bit images and chains of operations on them, on their scale, as floats.
 
-    Algorithm 1 of Hendrycks et al. 2020: the weights of three chains of one to three operations are
-    drawn from a Dirichlet distribution, the image's own from a Beta distribution, both flat. Its
-    operations leave out those that CIFAR-10-C holds. Their levels go up to 0.3 of the hardest.
+    Algorithm 1 of Hendrycks et al. 2020, drawn for each image: the weights of three chains of one
+    to three operations from a Dirichlet distribution, the image's own from a Beta distribution,
+    both flat. Its operations leave out those that CIFAR-10-C holds. Their levels go up to 0.3 of
+    the hardest. Images of one draw that share an operation go through it together.
     """
-    which = rng.integers(len(OPERATIONS), size=(CHAINS, LONGEST))
-    levels = rng.uniform(HARDEST / 30, HARDEST, which.shape)
-    signs, lengths = 2 * rng.integers(0, 2, which.shape) - 1, rng.integers(1, LONGEST + 1, CHAINS)
-    mixed = np.zeros(image.shape, np.float32)
-    for k, weight in enumerate(rng.dirichlet(np.ones(CHAINS))):
-        chain = image
-        for step in range(lengths[k]):
-            chain = OPERATIONS[which[k, step]](chain, levels[k, step], signs[k, step])
-        mixed += np.float32(weight) * chain
-    share = np.float32(rng.random())  # Beta(1, 1)
-    return (1 - share) * image + share * mixed
+    n, mixed = len(images), np.zeros(images.shape, np.float32)
+    for weights in np.float32(rng.dirichlet(np.ones(CHAINS), n)).T:
+        chain, lengths = images.copy(), rng.integers(1, LONGEST + 1, n)
+        for step in range(LONGEST):
+            which, signs = rng.integers(len(OPERATIONS), size=n), 2 * rng.integers(0, 2, n) - 1
+            levels = rng.uniform(HARDEST / 30, HARDEST, n)
+            for number, operation in enumerate(OPERATIONS):
+                rows = np.flatnonzero((which == number) & (step < lengths))
+                chain[rows] = operation(chain[rows], levels[rows], signs[rows])
+        mixed += _each(weights) * chain
+    share = _each(np.float32(rng.random(n)))  # Beta(1, 1)
+    return (1 - share) * images + share * mixed
 
 
-# A table for all values takes Pillow ten times as long as NumPy on so small an image.
-def autocontrast(image: np.ndarray, level: float = 1, sign: int = 1) -> np.ndarray:
+def _each(values: np.ndarray) -> np.ndarray:
+    """Return one value an image, for arithmetic with images."""
+    return values[:, None, None, None]
+
+
+def autocontrast(images: np.ndarray, *_: np.ndarray) -> np.ndarray:
     """Stretch each channel to the whole range, cut to 8 bits, as Pillow does."""
-    low, high = image.min(axis=(0, 1)), image.max(axis=(0, 1))
-    spread = np.where(high > low, high - low, 255).astype(np.float32)
-    return ((image - np.where(high > low, low, 0)) * (255 / spread)).astype(np.uint8)
+    low, high = (extreme(axis=(1, 2), keepdims=True) for extreme in (images.min, images.max))
+    flat = low == high
+    scale = np.float32(255) / np.where(flat, 255, high - low)
+    return ((images - np.where(flat, 0, low)) * scale).astype(np.uint8)
 
 
-def equalize(image: np.ndarray, level: float = 1, sign: int = 1) -> np.ndarray:
+def equalize(images: np.ndarray, *_: np.ndarray) -> np.ndarray:
     """Spread each channel's values evenly over the range, as Pillow does."""
-    return _pixels(ImageOps.equalize(_picture(image)))
+    return _one_by_one(images, ImageOps.equalize)
 
 
-def posterize(image: np.ndarray, level: float, sign: int = 1) -> np.ndarray:
+def posterize(images: np.ndarray, levels: np.ndarray, *_: np.ndarray) -> np.ndarray:
     """Keep four bits of each value at level 0, and up to four fewer."""
-    return image & np.uint8(256 - 2 ** (4 + int(4 * level)))
+    return images & _each(256 - 2 ** (4 + (4 * levels).astype(int))).astype(np.uint8)
 
 
-def solarize(image: np.ndarray, level: float, sign: int = 1) -> np.ndarray:
+def solarize(images: np.ndarray, levels: np.ndarray, *_: np.ndarray) -> np.ndarray:
     """Turn values into their negative, from 255 down to 255 (1 - level)."""
-    return np.where(image < 256 - int(256 * level), image, 255 - image)
+    return np.where(images < _each(256 - (256 * levels).astype(int)), images, 255 - images)
 
 
-def moved_by(image: np.ndarray, matrix: Sequence[float]) -> np.ndarray:
-    """Return an image whose pixels lie, in the source, at (a x + b y + c, d x + e y + f)."""
-    picture = _picture(image)
-    how = Image.Transform.AFFINE, matrix, Image.BILINEAR
-    return _pixels(picture.transform(picture.size, *how))
+def rotate(images: np.ndarray, levels: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """Turn each image about its centre, by up to 30 degrees."""
+    angles = np.pi / 6 * signs * levels
+    cos, sin = np.cos(angles), np.sin(angles)
+    y, x = (side / 2 for side in images.shape[1:3])
+    first, second = (cos, -sin, x - cos * x + sin * y), (sin, cos, y - sin * x - cos * y)
+    return _moved(images, *first, *second)
 
 
-def rotated(image: np.ndarray, level: float, sign: int) -> np.ndarray:
-    """Turn an image about its centre by 30 degrees times the level."""
-    cos, sin = np.cos(np.pi / 6 * level), sign * np.sin(np.pi / 6 * level)
-    y, x = (side / 2 for side in image.shape[:2])
-    return moved_by(image, (cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y))
+def _moved(images: np.ndarray, *matrix: float | np.ndarray) -> np.ndarray:
+    """Take each pixel of each image from (a x + b y + c, d x + e y + f), bilinearly."""
+    rows = iter(np.column_stack(np.broadcast_arrays(*matrix, np.zeros(len(images))))[:, :6])
+    how = Image.Transform.AFFINE, Image.BILINEAR
+    return _one_by_one(images, lambda p: p.transform(p.size, how[0], tuple(next(rows)), how[1]))
 
 
-def _picture(image: np.ndarray) -> Image.Image:
-    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+def _one_by_one(images: np.ndarray, operation: Callable) -> np.ndarray:
+    """Apply a function of pictures to each image."""
+    grey, changed = images.shape[-1] == 1, np.empty_like(images)
+    for image, out in zip(images[..., 0] if grey else images, changed, strict=True):
+        out[:] = np.reshape(operation(Image.fromarray(image)), out.shape)
+    return changed
 
 
-def _pixels(picture: Image.Image) -> np.ndarray:
-    pixels = np.asarray(picture)
-    return pixels if pixels.ndim == 3 else pixels[..., None]
-
-
-OPERATIONS = (  # of an image, a level in [0, 1], and a sign
-    *(autocontrast, equalize, posterize, solarize, rotated),
-    lambda image, level, sign: moved_by(image, (1, 0.3 * sign * level, 0, 0, 1, 0)),
-    lambda image, level, sign: moved_by(image, (1, 0, 0, 0.3 * sign * level, 1, 0)),
-    lambda image, level, sign: moved_by(image, (1, 0, sign * level * image.shape[1] / 3, 0, 1, 0)),
-    lambda image, level, sign: moved_by(image, (1, 0, 0, 0, 1, sign * level * image.shape[0] / 3)),
+OPERATIONS = (  # of images, levels in [0, 1] and signs, one an image
+    *(autocontrast, equalize, posterize, solarize, rotate),
+    lambda x, levels, signs: _moved(x, 1, 0.3 * signs * levels, 0, 0, 1, 0),
+    lambda x, levels, signs: _moved(x, 1, 0, 0, 0.3 * signs * levels, 1, 0),
+    lambda x, levels, signs: _moved(x, 1, 0, signs * levels * x.shape[2] / 3, 0, 1, 0),
+    lambda x, levels, signs: _moved(x, 1, 0, 0, 0, 1, signs * levels * x.shape[1] / 3),
 )
-"""The last five rotate by up to 30 degrees, shear, and translate by up to a third."""
+"""The last four shear by up to 0.3, and translate by up to a third, along each axis."""
 
 
 def consistent_trainer(model: keras.Model) -> keras.Model:

@@ -138,13 +138,14 @@ def begun() -> float:
 def environment() -> dict[str, Any]:
     """Return the versions, the backend and the devices that results depend on."""
     from tta_helpers.quiet import keras
+    from tta_helpers.workbook.devices import devices
 
     cores = f"{os.cpu_count()} cores"
     return {
         "python": platform.python_version(),
         "versions": versions(),
         "backend": keras.backend.backend(),
-        "devices": keras.distribution.list_devices(),
+        "devices": devices(),
         "machine": ", ".join([f"{platform.system()} {platform.machine()}", cores, *cards()]),
     }
 

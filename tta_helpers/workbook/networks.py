@@ -14,6 +14,7 @@ from tta_helpers.workbook.augmenting import (
     Augmented,
     consistent_trainer,
 )
+from tta_helpers.workbook.devices import on_processor
 
 FIT = {"epochs": 3, "batch_size": 128}
 """The tutorial's fit settings."""
@@ -26,8 +27,7 @@ def jit_compile() -> bool | str:
     size of batch, and a step of 128 images then takes a fifth longer than without (measured with
     `baseline_cnn` on two cores).
     """
-    on_processor = all("cpu" in device.lower() for device in keras.distribution.list_devices())
-    return False if keras.backend.backend() == "tensorflow" and on_processor else "auto"
+    return False if keras.backend.backend() == "tensorflow" and on_processor() else "auto"
 
 
 def baseline_cnn(

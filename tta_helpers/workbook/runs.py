@@ -167,12 +167,12 @@ def require_gpu() -> None:
         If it sees none; the message names what it sees.
     """
     from tta_helpers.quiet import keras
+    from tta_helpers.workbook.devices import devices, on_processor
 
-    devices = keras.distribution.list_devices()
-    if not any(device.lower().startswith(("gpu", "cuda")) for device in devices):
+    if on_processor():
         raise RunError(
             f"A GPU is required, and Keras on {keras.backend.backend()} sees only "
-            f"{', '.join(devices)}. Check the driver (nvidia-smi) and that the backend's GPU "
+            f"{', '.join(devices())}. Check the driver (nvidia-smi) and that the backend's GPU "
             "packages are installed, such as tensorflow[and-cuda] or jax[cuda12]."
         )
 
