@@ -245,7 +245,8 @@ def test_the_loss_is_cross_entropy_and_twelve_divergences():
     probs[0, 1:] = probs[0, :1]  # no divergence
     classes = np.array([0, 1, 2, 3, 1])
     labels = np.repeat(np.eye(4, dtype="float32")[classes][:, None], 3, axis=1)
-    loss = ops.convert_to_numpy(augmenting.consistency_loss(labels, probs))
+    tensors = map(ops.convert_to_tensor, (labels, probs))
+    loss = ops.convert_to_numpy(augmenting.consistency_loss(*tensors))
     entropy = -np.log(probs[np.arange(5), 0, classes])
     mean = np.repeat(probs.mean(axis=1, keepdims=True), 3, axis=1)
     divergence = special.rel_entr(probs, mean).sum(axis=2).mean(axis=1)
