@@ -133,6 +133,18 @@ def test_softmax_is_scipys_and_does_not_overflow():
     np.testing.assert_allclose(policies.softmax(logits), special.softmax(logits, axis=-1))
 
 
+@pytest.mark.parametrize(("small", "other", "large"), [(1, 2, 3), (2, 4, 6), (1, 3, 4), (3, 5, 8)])
+def test_a_tie_of_unequal_weights_goes_to_the_lower_class(small, other, large):
+    """In tenths: as whole numbers the sums are equal, as floats some are not."""
+    weights = np.array([small, other, large]) / 10
+    for together in (0, 1):  # the class that the two smaller weights put first
+        probs = np.full((3, 1, 2), 0.2)
+        probs[:2, :, together] = probs[2, :, 1 - together] = 0.8
+        shares = policies.vote(probs, weights)
+        np.testing.assert_array_equal(shares, [[0.5, 0.5]])
+        assert shares.argmax() == 0
+
+
 @pytest.mark.parametrize("policy", [policies.mean, policies.geometric_mean, policies.vote])
 def test_bad_input_names_the_value(policy, probs):
     with pytest.raises(ValueError, match=r"\(5, 4\).*views, images, classes"):

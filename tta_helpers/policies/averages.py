@@ -65,11 +65,13 @@ def geometric_mean(
 def vote(probs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Return the share of the views, by weight, that put each class first (hard voting).
 
-    A tie between classes is left in the shares; `argmax` then takes the lower class number.
+    A tie between classes is left in the shares; `argmax` then takes the lower class number. Shares
+    are rounded to 12 decimals: of weights 0.1, 0.2 and 0.3 the first two would lose or win against
+    the third by an error of addition.
     """
     probs = checked_probs(probs)
     votes = np.eye(probs.shape[-1])[probs.argmax(axis=-1)]
-    return np.tensordot(normalised_weights(weights, len(probs)), votes, axes=1)
+    return np.round(np.tensordot(normalised_weights(weights, len(probs)), votes, axes=1), 12)
 
 
 def maximum(probs: np.ndarray) -> np.ndarray:
