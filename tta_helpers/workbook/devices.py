@@ -1,5 +1,7 @@
 """The devices that Keras' backend computes on."""
 
+import sys
+
 from tta_helpers.quiet import keras
 
 
@@ -10,9 +12,8 @@ def devices() -> list[str]:
     """
     if keras.backend.backend() != "torch":
         return keras.distribution.list_devices()
-    import torch
-
-    return [f"cuda:{k}" for k in range(torch.cuda.device_count())] or ["cpu:0"]
+    cuda = sys.modules["torch"].cuda  # Keras has imported it; the package does not ask for it
+    return [f"cuda:{k}" for k in range(cuda.device_count())] or ["cpu:0"]
 
 
 def on_processor() -> bool:
