@@ -9,7 +9,7 @@ from tta_helpers.policies import cross_entropy
 from tta_helpers.progress import progress
 from tta_helpers.workbook.augmenting import through_policies
 from tta_helpers.workbook.data import train_validation_split
-from tta_helpers.workbook.networks import baseline_cnn, fit
+from tta_helpers.workbook.networks import FIT, baseline_cnn, fit
 
 Policy = tuple[tuple[views.View, float], ...]
 
@@ -30,7 +30,8 @@ def searched_policies(
     training images without augmentation; policies that change the other part least in its eyes are
     taken to make images like those of the training set. So a policy is judged as test-time
     augmentation is, by the loss on what it makes. Here in one fold rather than five, and among
-    policies drawn at random rather than by Bayesian optimisation; the network is `baseline_cnn`.
+    policies drawn at random rather than by Bayesian optimisation; the network is `baseline_cnn`,
+    its rate falling to zero, for one that leans would judge by its lean.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def searched_policies(
     if not 1 <= kept <= tried:
         raise ValueError(f"kept is {kept} of {tried} tried; keep at least 1, and no more than all.")
     fitted, other = train_validation_split(labels, 0.2, seed)
-    network = baseline_cnn(images.shape[1:], n_classes)
+    steps = FIT["epochs"] * -(-len(fitted) // FIT["batch_size"])
+    network = baseline_cnn(images.shape[1:], n_classes, steps)
     fit(network, np.float32(images[fitted]) / 255, labels[fitted])
     rng = np.random.default_rng(seed)
     other = rng.permutation(other)[:judged]
