@@ -4,10 +4,12 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 from PIL import Image
 from scipy import special
 
 from benchmarks.imagenet_c import __main__ as script
+from benchmarks.imagenet_c import folders
 from tta_helpers import views
 
 SIZE, CLASSES, EACH = 32, ("n01", "n02", "n03", "n04"), 9
@@ -99,3 +101,16 @@ class Small:
             scores = predictor.predict_on_batch(np.round(255 * images))
             self.kept[key] = np.array(twelve), scores.argsort(axis=1, kind="stable")[:, :2]
         return self.kept[key]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def three_corruptions():
+    with pytest.MonkeyPatch.context() as patch:
+        for key, names in SETS.items():
+            patch.setitem(folders.SETS, key, names)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return Small(tmp_path_factory.mktemp("imagenet"))

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import optimize, special
-from small_imagenet import CLASSES, OPTIONS, SETS, SEVERITIES, Small
+from small_imagenet import CLASSES, OPTIONS, SETS, SEVERITIES
+from small_imagenet import small as small  # a fixture, as the next
+from small_imagenet import three_corruptions as three_corruptions
 
 from benchmarks.imagenet_c import __main__ as script
 from benchmarks.imagenet_c import folders, judging, learning, table
@@ -43,19 +45,6 @@ def corner_crops(images):
     """The image and four crops of it padded by 2 mirrored pixels a side, cut with NumPy."""
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
     return [images, *(padded[:, y : y + 32, x : x + 32] for y in (0, 4) for x in (0, 4))]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def three_corruptions():
-    with pytest.MonkeyPatch.context() as patch:
-        for key, names in SETS.items():
-            patch.setitem(folders.SETS, key, names)
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return Small(tmp_path_factory.mktemp("imagenet"))
 
 
 @pytest.fixture(scope="module")

@@ -6,26 +6,15 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from small_imagenet import OPTIONS, SETS, SIZE, Small
+from small_imagenet import OPTIONS, SIZE, Small
+from small_imagenet import small as small  # a fixture, as the next
+from small_imagenet import three_corruptions as three_corruptions
 
 from benchmarks.imagenet_c import __main__ as script
 from benchmarks.imagenet_c import folders, judging, network
 from tta_helpers import views
 from tta_helpers.workbook.data import DataError
 from tta_helpers.workbook.place import ROOT
-
-
-@pytest.fixture(scope="module", autouse=True)
-def three_corruptions():
-    with pytest.MonkeyPatch.context() as patch:
-        for key, names in SETS.items():
-            patch.setitem(folders.SETS, key, names)
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return Small(tmp_path_factory.mktemp("imagenet"))
 
 
 @pytest.fixture
