@@ -11,16 +11,15 @@ from benchmarks.timing import Entry, interleaved
 from tta_helpers import views
 from tta_helpers.loss_predictor import compact_predictor
 from tta_helpers.predict import folded, selecting_model
+from tta_helpers.workbook.corruptions import SEEN
 from tta_helpers.workbook.networks import baseline_cnn, multiply_adds, wide_resnet
 
-CANDIDATES = (
-    *(views.Identity(), views.Autocontrast()),
-    *(views.Sharpness(factor) for factor in (0, 0.2, 0.5, 3, 4)),
-    *(views.Color(factor) for factor in (0, 0.5, 2)),
-    views.Compose((views.Autocontrast(), views.Sharpness(0.5))),
-    views.Compose((views.Autocontrast(), views.Color(2))),
-)
-REPAIRS = {"despeckle": views.Despeckle(), "median": views.Median()}
+_BEFORE, _AFTER = views.REPAIRS[:3], views.REPAIRS[4:]
+CANDIDATES = {  # notebook 04's, which hold Despeckle, and two other sets
+    "whole": views.REPAIRS,
+    "median in despeckle's place": (*_BEFORE, views.Median(), *_AFTER),
+    "no repair": (*_BEFORE, *_AFTER),
+}
 GOALS = {1000: 1.05, 32: 1.15}
 CALLS = {"baseline_cnn": {1: 100, 32: 30, 1000: 2}, "wide_resnet_16_2": {1: 30, 32: 5, 1000: 1}}
 
@@ -31,30 +30,33 @@ def selecting(
     """8. Selection in one graph, against the target's own graph from the same 8-bit images.
 
     `calls` is how many batches of each size are timed in a round. What a repair among the views
-    adds is measured on the smaller network, at the largest size.
+    adds is measured on the smaller network.
     """
     subject = groups.Subject(model, images, rounds)
-    predictor = compact_predictor(images.shape[1:], len(CANDIDATES), model.output_shape[-1])
+    predictor = _predictor(model, "whole")
     share = sum(row[-1] for row in multiply_adds(predictor)) / subject.work
     text, goal = "selector's multiply-adds / the network's", ("at most", 0.02)
     yield subject.entry(8, text, [share], images=None, batch=None, goal=goal)
-    graphs = _graphs(model, predictor)
+    graphs = _graphs(model, [*CANDIDATES] if model.name == "baseline_cnn" else ["whole"])
     for size, n_calls in calls.items():
-        kept = size == max(calls) and model.name == "baseline_cnn"
-        timed = {name: graph for name, graph in graphs.items() if kept or name not in REPAIRS}
-        yield from _compared(subject, timed, size, n_calls)
+        yield from _compared(subject, graphs, size, n_calls)
 
 
-def _graphs(model: keras.Model, predictor: keras.Model) -> dict[str, Callable]:
+def _predictor(model: keras.Model, name: str) -> keras.Model:
+    """Return an untrained predictor for a set of candidates, with the kinds of notebook 04."""
+    sizes = len(CANDIDATES[name]), model.output_shape[-1], 5 * len(SEEN) + 1
+    return compact_predictor(model.input_shape[1:], *sizes)
+
+
+def _graphs(model: keras.Model, sets: list[str]) -> dict[str, Callable]:
     """Return compiled forward passes, all from 8-bit images."""
     graphs = {
         "target": _from_bytes(model),
         "folded": _from_bytes(folded(model)),
-        "selector": _from_bytes(folded(predictor), white=1),
-        "whole": selecting_model(model, predictor, CANDIDATES),
+        "selector": _from_bytes(folded(_predictor(model, "whole")), white=1),
     }
-    for name, view in REPAIRS.items():
-        graphs[name] = selecting_model(model, predictor, (*CANDIDATES[:-1], view))
+    for name in sets:
+        graphs[name] = selecting_model(model, _predictor(model, name), CANDIDATES[name])
     return {name: groups.compiled(graph) for name, graph in graphs.items()}
 
 
@@ -78,8 +80,9 @@ def _compared(
         ("folded", "target", "the target's graph, folded / as it is"),
         ("selector", "target", "the selector alone / the target's graph"),
     ]
-    for name in (name for name in REPAIRS if name in graphs):
-        rows.append((name, "target", f"selection, {name} among the views / the target's graph"))
+    for name in [*CANDIDATES][1:]:
+        if name in graphs:
+            rows.append((name, "target", f"selection, {name} among the views / the target's graph"))
     for row, (name, base, text) in enumerate(rows):
         limit = {"goal": ("at most", GOALS[size])} if size in GOALS and row == 0 else {}
         more = {"images": size * n_calls, "batch": size, **limit}

@@ -16,6 +16,7 @@ import yaml
 from tta_helpers.workbook import chain, parameters, place, publishing, runs
 from tta_helpers.workbook.data import DataError, Dataset, Locked, load_cells
 from tta_helpers.workbook.place import RunError
+from tta_helpers.workbook.records import price_table
 
 CODE = """\
 import json
@@ -238,6 +239,20 @@ def test_a_record_of_several_sets_names_them_all(workbook, monkeypatch):
     assert [one["purpose"] for one in saved["test_set_opened"]] == ["count 1", "count 2"]
     summary = runs.summary_table([saved])
     assert all(some.provenance in summary for some in sets)
+
+
+def test_prices_are_told_with_their_range():
+    costs = {
+        "one, guarded": {"1000": [1.1, 0.9, 1.04], "32": [2, 1]},
+        "flip": {"1000": [2], "32": [3]},
+    }
+    record = {"notebook": "04_one", "metrics": {"cost_in_passes": costs}}
+    assert price_table(record).split("\n") == [
+        "| passes, 04_one | batch 1,000 | batch 32 |",
+        "|---|---|---|",
+        "| one, guarded | 1.04 (0.90 to 1.10) | 1.50 (1.00 to 2.00) |",
+        "| flip | 2.00 (2.00 to 2.00) | 3.00 (3.00 to 3.00) |",
+    ]
 
 
 def test_models_of_other_images_are_refused(workbook, capsys):

@@ -156,8 +156,34 @@ def test_folded_networks_predict_the_same(build, left):
 
 
 def test_a_normalisation_before_a_pooling_is_a_quarter_of_the_work():
-    quick = folded(networks.baseline_cnn())
-    assert [norm.input.shape[1:] for norm in norms(quick)] == [(16, 16, 32)]
+    [norm] = norms(folded(networks.baseline_cnn()))
+    assert norm.input.shape[1:] == (16, 16, 32)
+    assert [w.name for w in norm.weights] == ["shift"]  # the scale went through the ReLU
+
+
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_positive_scale_goes_through_a_relu_into_the_weights_before_it(positive, bias):
+    """Into a dense layer that takes another normalisation from its other side, too."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((6, 5)),
+            *(layers.Conv1D(4, 2, activation="tanh"), layers.BatchNormalization(name="into")),
+            *(layers.Flatten(), layers.Dense(7, activation="relu", use_bias=bias)),
+            *(layers.BatchNormalization(name="through"), layers.Activation("tanh")),
+        ]
+    )
+    trained_like(model)
+    through = model.get_layer("through")
+    scale, *rest = through.get_weights()
+    through.set_weights([np.where(np.arange(7) == 3, 1 if positive else -1, 1) * scale, *rest])
+    inputs = np.random.default_rng(0).normal(size=(40, 6, 5)).astype("float32")
+    [left] = norms(quick := folded(model))
+    assert left.name == "through" and len(left.weights) == (1 if positive else 2)
+    expected = model.predict(inputs, verbose=0)
+    np.testing.assert_allclose(quick.predict(inputs, verbose=0), expected, atol=1e-5)
+    assert np.ptp(expected[:, 3]) > 0.1
 
 
 STAY = keras.layers.Activation("tanh")  # nothing is folded across it

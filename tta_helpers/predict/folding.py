@@ -11,17 +11,26 @@ from tta_helpers.quiet import keras, ops
 
 @keras.saving.register_keras_serializable(package="tta_helpers")
 class ScaleShift(keras.layers.Layer):
-    """Each channel, the last axis, multiplied by a number and shifted by another."""
+    """Each channel, the last axis, multiplied by a number if `scaled`, and shifted by another."""
+
+    def __init__(self, scaled: bool = True, **options: Any):
+        super().__init__(**options)
+        self.scaled = scaled
 
     def build(self, input_shape: tuple) -> None:
         """Make the numbers, which training leaves as they are."""
         shape = (input_shape[-1],)
-        self.scale = self.add_weight(shape, "ones", trainable=False, name="scale")
+        if self.scaled:
+            self.scale = self.add_weight(shape, "ones", trainable=False, name="scale")
         self.shift = self.add_weight(shape, "zeros", trainable=False, name="shift")
 
     def call(self, inputs: Any) -> Any:
         """Multiply and add."""
-        return inputs * self.scale + self.shift
+        return (inputs * self.scale if self.scaled else inputs) + self.shift
+
+    def get_config(self) -> dict:
+        """Return what `__init__` needs."""
+        return {**super().get_config(), "scaled": self.scaled}
 
 
 @keras.saving.register_keras_serializable(package="tta_helpers")
@@ -44,7 +53,8 @@ def folded(model: keras.Model) -> keras.Model:
     Normalisation scales and shifts each channel. So right after a convolution or dense layer
     without activation it goes into that layer's weights, and so it does right before a dense layer,
     flattened or not. Right before a maximum pooling it commutes with it if all its scales are
-    positive, and has a quarter of the values behind it. What is left becomes one multiplication and
+    positive, and has a quarter of the values behind it; and positive scales right behind a ReLU go
+    through it, into the weights before it. What is left becomes one multiplication, or none, and
     one addition. Dense layers that are applied at many positions become one matrix product.
 
     Parameters
@@ -85,11 +95,17 @@ class _Plan:
     after: dict[str, keras.Layer] = field(default_factory=dict)  # into the layer before
     before: dict[str, keras.Layer] = field(default_factory=dict)  # into the dense layer after
     behind: dict[str, keras.Layer] = field(default_factory=dict)  # from before a pooling
+    scale: dict[str, keras.Layer] = field(default_factory=dict)  # its scale alone, through a ReLU
 
     @property
     def gone(self) -> set[str]:
         """Return the names of the normalisations that leave their place."""
         return {n.name for part in (self.after, self.before, self.behind) for n in part.values()}
+
+    @property
+    def biased(self) -> set[str]:
+        """Return the names of the layers whose weights change."""
+        return self.after.keys() | self.before.keys() | self.scale.keys()
 
 
 def _plan(model: keras.Model) -> _Plan:
@@ -118,7 +134,8 @@ def _plan(model: keras.Model) -> _Plan:
             plan.after[before.name] = norm
             continue
         place, after = node, only_follower(node)
-        if after and _is_pooling(after.operation) and (_scale_and_shift(norm)[0] > 0).all():
+        positive = (_scale_and_shift(norm)[0] > 0).all()
+        if after and _is_pooling(after.operation) and positive:
             plan.behind[after.operation.name] = norm
             place, after = after, only_follower(after)
         if after and isinstance(after.operation, keras.layers.Flatten):
@@ -126,6 +143,8 @@ def _plan(model: keras.Model) -> _Plan:
         if after and _is_weighted_sum(after.operation) and len(after.outputs[0].shape) == 2:
             plan.before[after.operation.name] = norm
             plan.behind.pop(place.operation.name, None)
+        elif alone and positive and _is_weighted_sum(before) and _is_relu(before.activation):
+            plan.scale[before.name] = norm
     return plan
 
 
@@ -135,10 +154,12 @@ def _copied(model: keras.Model, plan: _Plan) -> keras.Model:
 
     def copy(layer: keras.Layer) -> keras.Layer:
         if _is_norm(layer):
-            copies[layer.name] = ScaleShift(name=layer.name)
+            scaled = layer.name not in {norm.name for norm in plan.scale.values()}
+            copies[layer.name] = ScaleShift(scaled, name=layer.name)
         else:
-            biased = layer.name in plan.after or layer.name in plan.before
-            config = layer.get_config() | ({"use_bias": True} if biased else {})
+            config = layer.get_config()
+            if layer.name in plan.biased:
+                config["use_bias"] = True
             kind = PositionsDense if _at_positions(layer) else type(layer)
             copies[layer.name] = kind.from_config(config)
         return copies[layer.name]
@@ -162,8 +183,9 @@ def _copied(model: keras.Model, plan: _Plan) -> keras.Model:
 def _weights(layer: keras.Layer, plan: _Plan) -> list[np.ndarray]:
     """Return the weights of a layer's copy."""
     if _is_norm(layer):
-        return list(_scale_and_shift(layer))
-    if layer.name not in plan.after and layer.name not in plan.before:
+        scale, shift = _scale_and_shift(layer)
+        return [shift] if layer in plan.scale.values() else [scale, shift]
+    if layer.name not in plan.biased:
         return layer.get_weights()
     kernel, *bias = layer.get_weights()
     bias = bias[0] if bias else np.zeros(kernel.shape[-1])
@@ -173,6 +195,8 @@ def _weights(layer: keras.Layer, plan: _Plan) -> list[np.ndarray]:
     if norm := plan.after.get(layer.name):
         scale, shift = _scale_and_shift(norm)
         kernel, bias = kernel * scale, bias * scale + shift
+    if norm := plan.scale.get(layer.name):
+        kernel, bias = (part * _scale_and_shift(norm)[0] for part in (kernel, bias))
     return [kernel, bias]
 
 
@@ -205,6 +229,11 @@ def _is_weighted_sum(layer: Any) -> bool:
         and getattr(layer, "data_format", "channels_last") == "channels_last"
         and layer.dtype_policy.name == "float32"
     )
+
+
+def _is_relu(activation: Any) -> bool:
+    """Whether an activation is the plain ReLU, which positive factors pass."""
+    return activation is keras.activations.relu
 
 
 def _at_positions(layer: Any) -> bool:

@@ -11,6 +11,7 @@ gathered: they differ in some numbers only. A repair picks values by their order
 keeps, so it may come first: on 8-bit values it takes less than half the time.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -113,10 +114,10 @@ class PhotometricChoice(keras.layers.Layer):
 
     def call(self, images: Any, choice: Any) -> Any:
         """Repair, stretch, mix with the bases, add, clip."""
-        weights, source = self._weights(choice), images
+        weights, source = self._weights(choice), _flat(images)
         for name in _REPAIRS.keys() & weights.keys():
-            asked = weights.pop(name)[..., None] > 0
-            source = ops.where(asked, _REPAIRS[name].transform(images), source)
+            asked = weights.pop(name)[:, 0] > 0
+            source = ops.where(asked, _flat(_REPAIRS[name].transform(images)), source)
         contrast = (weights.pop(name, None) for name in ("stretch", "contrast"))
         y = mixed = _stretched(source, images, *contrast)
         offset = weights.pop("offset", None)
@@ -143,11 +144,17 @@ class PhotometricChoice(keras.layers.Layer):
         return {**super().get_config(), "table": self.table}
 
 
+def _flat(images: Any) -> Any:
+    """Return images as (n, h * w * c): TensorFlow takes a fifth of the time to choose rows."""
+    return ops.reshape(images, (-1, math.prod(images.shape[1:])))
+
+
 def _stretched(source: Any, images: Any, stretch: Any, contrast: Any) -> Any:
     """Return a source in [0, 1] as (n, h, w * c), with the contrast that is asked for.
 
     Stretched by the range of its images where `stretch` is 1, and multiplied by 1 + `contrast`;
-    either may be None.
+    either may be None. No view of the family has both a repair and a contrast, so the mean may be
+    that of the images.
     """
     height, width, channels = images.shape[1:]
     rows = ops.cast(ops.reshape(source, (-1, height, width * channels)), "float32")
@@ -162,7 +169,7 @@ def _stretched(source: Any, images: Any, stretch: Any, contrast: Any) -> Any:
         scale = 1 / ops.where(stretched, high - low, 255.0)
         low = ops.where(stretched, low, 0.0)
     if contrast is not None:  # (x - mean) f + mean = (x - mean (1 - 1 / f)) f
-        mean = ops.mean(ops.reshape(ops.mean(rows, axis=1), (-1, width, channels)), axis=1)
+        mean = ops.mean(ops.mean(ops.cast(images, "float32"), axis=1), axis=1)
         factor = 1 + contrast[:, :, 0]
         low, scale = low + mean * (1 - 1 / factor), scale * factor * ops.ones_like(mean)
     # Subtracted before it is scaled: where it is stretched, whole numbers, so nothing is lost.
@@ -173,13 +180,11 @@ def _stretched(source: Any, images: Any, stretch: Any, contrast: Any) -> Any:
 def _smoothed(y: Any, weight: Any, shape: Sequence[int]) -> Any:
     """Return weight * (smoothed - y), 0 on the edge; `Sharpness` says how an image is smoothed."""
     height, width, channels = shape
-    if min(height, width) < 3:
-        return 0 * y
-    rows = y[:, :-2] + y[:, 1:-1] + y[:, 2:]
-    block = rows[:, :, : -2 * channels] + rows[:, :, channels:-channels]
-    block = block + rows[:, :, 2 * channels :]
-    difference = (weight / 13) * (block - 9 * y[:, 1:-1, channels:-channels])
-    return ops.pad(difference, ((0, 0), (1, 1), (channels, channels)))
+    inner = np.zeros((1, height, width, channels), np.float32)
+    inner[:, 1:-1, 1:-1] = 9 / 13
+    means = ops.average_pool(ops.reshape(y, (-1, *shape)), 3, 1, padding="same")
+    row = (1, height, width * channels)
+    return weight * inner.reshape(row) * (ops.reshape(means, (-1, *row[1:])) - y)
 
 
 def _grey(y: Any, weight: Any, shape: Sequence[int]) -> Any:

@@ -17,15 +17,13 @@ class Despeckle(Photometric):
 
     def transform(self, images):
         """Clamp."""
-        columns = images.shape[2]
-        wide = _mirrored(_mirrored(images, 1), 2)
-        middle = wide[:, 1:-1]
+        wide = _mirrored(images, 2)
+        left, right = wide[:, :, :-2], wide[:, :, 2:]
         edges = []
         for extreme in (ops.minimum, ops.maximum):
-            beside = extreme(wide[:, :-2], wide[:, 2:])  # above and below, a column more each side
-            whole = extreme(beside, middle)
-            sides = extreme(whole[:, :, :columns], whole[:, :, 2:])
-            edges.append(extreme(sides, beside[:, :, 1:-1]))
+            beside = extreme(left, right)
+            tall = _mirrored(extreme(beside, images), 1)  # of three columns, a row more each side
+            edges.append(extreme(extreme(tall[:, :-2], tall[:, 2:]), beside))
         low, high = edges
         return ops.minimum(ops.maximum(images, low), high)
 

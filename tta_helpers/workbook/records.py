@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import statistics
 import subprocess
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -254,7 +255,21 @@ def summary_table(records: Iterable[Mapping[str, Any]], older: Collection[str] =
     machines = dict.fromkeys(environment_line(record) for record in records)
     told = "Older: from before a notebook above ran again. The same run makes them anew."
     notes = [told] if older else []
-    return "\n\n".join(["\n".join(lines), *notes, *provenance, *machines, ""])
+    prices = [price_table(r) for r in records if "cost_in_passes" in r.get("metrics", {})]
+    return "\n\n".join(["\n".join(lines), *notes, *prices, *provenance, *machines, ""])
+
+
+def price_table(record: Mapping[str, Any]) -> str:
+    """Return a Markdown table of what policies cost in passes: median of the rounds and range."""
+    found = record["metrics"]["cost_in_passes"]
+    sizes = list(next(iter(found.values())))
+    header = [f"passes, {record['notebook']}", *(f"batch {int(size):,}" for size in sizes)]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for name, by_size in found.items():
+        rounds = ((statistics.median(by_size[s]), min(by_size[s]), max(by_size[s])) for s in sizes)
+        texts = ("{:.2f} ({:.2f} to {:.2f})".format(*some) for some in rounds)
+        lines.append(f"| {name} | {' | '.join(texts)} |")
+    return "\n".join(lines)
 
 
 def total_seconds(record: Mapping[str, Any]) -> float:
