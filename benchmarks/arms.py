@@ -29,6 +29,7 @@ KEY = ("views", "network", "losses", "learned from", "images")
 VIEWS = {"workbook": views.REPAIRS, "paper": views.TWELVE}
 ARMS = (  # views, network, losses in turn, corruptions to learn from
     ("workbook", "compact", ("recognise", "combined", "mixture"), "all"),
+    ("workbook", "compact", ("recognise", "combined", "combined + mixture"), "all"),
     ("paper", "compact", ("recognise", "combined", "mixture"), "all"),
     ("workbook", "compact", ("combined",), "all"),
     ("workbook", "compact", ("relative",), "all"),
@@ -38,7 +39,8 @@ ARMS = (  # views, network, losses in turn, corruptions to learn from
     ("paper", "efficientnet", ("sodeep",), "all"),
     ("paper", "efficientnet", ("relative",), "all"),
 )
-STEPS = {"recognise": (12, 4e-3), "mixture": (4, 1e-3)}  # epochs and rate; a rank loss's below
+STEPS = {"recognise": (12, 4e-3)}  # epochs and rate; a rank loss's below
+STEPS |= dict.fromkeys(("mixture", "combined + mixture"), (4, 1e-3))
 RANK, LATER_RANK = (8, 4e-3), (8, 2e-3)
 
 
@@ -116,7 +118,10 @@ class Bench:
         return predictor
 
     def loss(self, name: str, n_views: int) -> Callable:
-        """Return a loss of the scores by name."""
+        """Return a loss of the scores by name, the sum of several if there is a plus in it."""
+        if " + " in name:
+            parts = [self.loss(part, n_views) for part in name.split(" + ")]
+            return lambda losses, scores: sum(part(losses, scores) for part in parts)
         if name == "mixture":
             return lp.mixture_loss
         sorter = lp.rank_sorter(n_views)

@@ -73,7 +73,11 @@ def test_arms_are_added_to_a_file_and_not_trained_twice(run, tmp_path, monkeypat
     monkeypatch.setattr(arms, "STEPS", {"recognise": (1, 4e-3), "mixture": (1, 1e-3)})
     for name in ("RANK", "LATER_RANK"):
         monkeypatch.setattr(arms, name, (1, 4e-3))
-    some = (arms.ARMS[5], arms.ARMS[4])  # learned from blur alone; SoDeep
+    blur, sodeep = (
+        next(arm for arm in arms.ARMS if word in arm or (word,) in arm)
+        for word in ("blur", "sodeep")
+    )
+    some = (blur, sodeep)
     arms.main(str(run), "mirrored", str(path), sizes, some[:1])
     first = path.read_text(encoding="utf-8")
     arms.main(str(run), "mirrored", str(path), sizes, some)
@@ -84,3 +88,15 @@ def test_arms_are_added_to_a_file_and_not_trained_twice(run, tmp_path, monkeypat
     assert [line["learned from"] for line in lines] == ["blur", "all"]
     assert [line["losses"] for line in lines] == ["recognise then combined then mixture", "sodeep"]
     assert lines[0]["gain"] != lines[0]["gain on what it learned from"]
+
+
+def test_a_plus_asks_for_the_sum_of_losses():
+    rng = np.random.default_rng(0)
+    losses, scores = rng.random((2, 5, 4), dtype=np.float32)
+    bench = arms.Bench.__new__(arms.Bench)  # no run is needed
+    found = bench.loss("mse + mixture", 4)(losses, scores)
+    centred = [rows - rows.mean(axis=1, keepdims=True) for rows in (losses, scores)]
+    weights = np.exp(-2 * scores) / np.exp(-2 * scores).sum(axis=1, keepdims=True)
+    mixture = -np.log((weights * np.exp(-losses)).sum(axis=1))
+    expected = ((centred[0] - centred[1]) ** 2).mean(axis=1) + mixture
+    np.testing.assert_allclose(found, expected, atol=1e-5)
