@@ -20,6 +20,7 @@ CANDIDATES = {  # notebook 04's, which hold Despeckle, and two other sets
     "median in despeckle's place": (*_BEFORE, views.Median(), *_AFTER),
     "no repair": (*_BEFORE, *_AFTER),
 }
+BY_KERAS = ", by Keras"
 GOALS = {1000: 1.05, 32: 1.15}
 CALLS = {"baseline_cnn": {1: 100, 32: 30, 1000: 2}, "wide_resnet_16_2": {1: 30, 32: 5, 1000: 1}}
 
@@ -49,15 +50,16 @@ def _predictor(model: keras.Model, name: str) -> keras.Model:
 
 
 def _graphs(model: keras.Model, sets: list[str]) -> dict[str, Callable]:
-    """Return compiled forward passes, all from 8-bit images."""
-    graphs = {
+    """Return forward passes, all from 8-bit images: compiled, and some as Keras calls them."""
+    models = {
         "target": _from_bytes(model),
         "folded": _from_bytes(folded(model)),
         "selector": _from_bytes(folded(_predictor(model, "whole")), white=1),
     }
     for name in sets:
-        graphs[name] = selecting_model(model, _predictor(model, name), CANDIDATES[name])
-    return {name: groups.compiled(graph) for name, graph in graphs.items()}
+        models[name] = selecting_model(model, _predictor(model, name), CANDIDATES[name])
+    by_keras = {name + BY_KERAS: models[name].predict_on_batch for name in ("target", "whole")}
+    return {name: groups.compiled(some) for name, some in models.items()} | by_keras
 
 
 def _from_bytes(model: keras.Model, white: float = 255) -> keras.Model:
@@ -76,6 +78,7 @@ def _compared(
     seconds = interleaved(ways, subject.rounds, f"8 selecting, {subject.model.name}, batch {size}")
     rows = [
         ("whole", "target", "selection in one graph / the target's graph"),
+        ("whole" + BY_KERAS, "target" + BY_KERAS, "the same, both by predict_on_batch"),
         ("whole", "folded", "selection in one graph / the target's graph, folded"),
         ("folded", "target", "the target's graph, folded / as it is"),
         ("selector", "target", "the selector alone / the target's graph"),
@@ -84,7 +87,7 @@ def _compared(
         if name in graphs:
             rows.append((name, "target", f"selection, {name} among the views / the target's graph"))
     for row, (name, base, text) in enumerate(rows):
-        limit = {"goal": ("at most", GOALS[size])} if size in GOALS and row == 0 else {}
+        limit = {"goal": ("at most", GOALS[size])} if size in GOALS and row < 2 else {}
         more = {"images": size * n_calls, "batch": size, **limit}
         yield subject.entry(8, f"{text}, batch {size}", seconds[name] / seconds[base], **more)
 
