@@ -2,6 +2,7 @@
 
 import html
 import io
+import itertools
 import time
 import warnings
 from html.parser import HTMLParser
@@ -545,6 +546,20 @@ def test_a_matrix_has_room_for_long_names_of_rows():
 def test_a_curve_of_one_place_is_seen():
     figure = plots.lines([50], {"a": [1], "b": ([1], [0], [2])}, x_name="x", y_name="y")
     assert [line.get_marker() for line in figure.axes[0].lines] == ["o", "o"] and drawn(figure)
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("n", [3, 18])
+def test_crowded_places_share_ticks_that_can_be_read(n, log):
+    x = np.r_[0.1 + 0.0123456 * np.arange(n) ** 1.5, 12.345678]
+    figure = plots.lines(x, {"a": x}, x_name="x", y_name="y", log=log)
+    axis = figure.axes[0]
+    figure.canvas.draw()
+    labels = [t for t in axis.get_xticklabels() if t.get_text() and t.get_visible()]
+    low, high = axis.get_xlim()
+    shown = [t.get_window_extent() for t in labels if low <= t.get_position()[0] <= high]
+    assert len(shown) >= 2
+    assert all(not one.overlaps(other) for one, other in itertools.pairwise(shown))
 
 
 def test_by_budget_shows_each_policy_in_its_panel():

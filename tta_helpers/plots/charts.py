@@ -140,13 +140,19 @@ def lines(
         style = {"color": f"C{(len(curves) + k) % 7}", "linestyle": ("--", ":", "-.")[k % 3]}
         drawn.append(axis.axhline(height, **style))
     axis.set(xlabel=x_name, ylabel=y_name, xscale="log" if log else "linear")
-    if log or len(x) <= 20:
+    if _roomy(np.log10(x) if log else np.asarray(x, dtype=float)):
         axis.set_xticks(x, [f"{place:,}" for place in x])
         axis.minorticks_off()
     # Names are given, because matplotlib would leave out one that begins with "_".
     axis.legend(drawn, [*curves, *(dots or {}), *(levels or {})], fontsize=8)
     axis.set_title(title, loc="left")
     return noted(figure, note)
+
+
+def _roomy(places: np.ndarray) -> bool:
+    """Whether places on an axis, at least a twentieth of it apart, can each have a tick."""
+    gaps = np.diff(np.sort(places))
+    return len(places) == 1 or bool(gaps.min() >= np.ptp(places) / 20)
 
 
 def matrix(
