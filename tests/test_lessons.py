@@ -91,8 +91,12 @@ def test_a_record_of_a_long_run_says_whom_it_helped():
     told = defined("04", "def target_of")["target_of"]
     fitted = {"target": "fitted", "architecture": "wide_resnet", "depth": 16, "width": 2}
     fitted |= {"train_augmentation": "flip_shift", "target_epochs": 20, "predictor_width": 4}
+    fitted |= {"order_weight": 1.0}
     expected = "wide_resnet 16-2, flip_shift, epochs: 20; predictor x 4"
     assert told({"parameters": fitted}) == expected
+    without = {key: value for key, value in fitted.items() if key != "order_weight"}
+    for earlier in (without, {**fitted, "order_weight": 0.0}):
+        assert told({"parameters": earlier}) == f"{expected}, mixture alone"
     assert told({"parameters": {**fitted, "target": "mirrored"}}) == "mirrored; predictor x 4"
     defaults = {"architecture": "baseline_cnn", "train_augmentation": "none", "target_epochs": 3}
     settled = {**fitted, **defaults, "target": "settled", "predictor_width": 1}

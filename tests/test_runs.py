@@ -242,9 +242,9 @@ def test_a_record_of_several_sets_names_them_all(workbook, monkeypatch):
 
 
 def test_prices_are_told_with_their_range():
-    costs = {
-        "one, guarded": {"1000": [1.1, 0.9, 1.04], "32": [2, 1]},
-        "flip": {"1000": [2], "32": [3]},
+    costs = {  # in an order of their own, for a notebook's record is sorted by letters
+        "flip": {"32": [3], "1000": [2]},
+        "one, guarded": {"32": [2, 1], "1000": [1.1, 0.9, 1.04]},
     }
     record = {"notebook": "04_one", "metrics": {"cost_in_passes": costs}}
     assert price_table(record).split("\n") == [

@@ -260,14 +260,18 @@ def summary_table(records: Iterable[Mapping[str, Any]], older: Collection[str] =
 
 
 def price_table(record: Mapping[str, Any]) -> str:
-    """Return a Markdown table of what policies cost in passes: median of the rounds and range."""
+    """Return a Markdown table of what policies cost in passes: median of the rounds and range.
+
+    The largest batches and the cheapest policies come first.
+    """
     found = record["metrics"]["cost_in_passes"]
-    sizes = list(next(iter(found.values())))
+    sizes = sorted(next(iter(found.values())), key=int, reverse=True)
     header = [f"passes, {record['notebook']}", *(f"batch {int(size):,}" for size in sizes)]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    for name, by_size in found.items():
-        rounds = ((statistics.median(by_size[s]), min(by_size[s]), max(by_size[s])) for s in sizes)
-        texts = ("{:.2f} ({:.2f} to {:.2f})".format(*some) for some in rounds)
+    for name in sorted(found, key=lambda name: statistics.median(found[name][sizes[0]])):
+        rounds = [found[name][size] for size in sizes]
+        told = ((statistics.median(some), min(some), max(some)) for some in rounds)
+        texts = ("{:.2f} ({:.2f} to {:.2f})".format(*some) for some in told)
         lines.append(f"| {name} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
