@@ -103,7 +103,7 @@ class _Plan:
         return {n.name for part in (self.after, self.before, self.behind) for n in part.values()}
 
     @property
-    def biased(self) -> set[str]:
+    def changed(self) -> set[str]:
         """Return the names of the layers whose weights change."""
         return self.after.keys() | self.before.keys() | self.scale.keys()
 
@@ -130,7 +130,8 @@ def _plan(model: keras.Model) -> _Plan:
         (given,) = node.input_tensors
         before = given._keras_history.operation
         alone = uses[id(given)] == 1 and calls[id(before)] == 1
-        if alone and _is_weighted_sum(before) and before.activation is keras.activations.linear:
+        activation = before.activation if alone and _is_weighted_sum(before) else None
+        if activation is keras.activations.linear:
             plan.after[before.name] = norm
             continue
         place, after = node, only_follower(node)
@@ -143,7 +144,7 @@ def _plan(model: keras.Model) -> _Plan:
         if after and _is_weighted_sum(after.operation) and len(after.outputs[0].shape) == 2:
             plan.before[after.operation.name] = norm
             plan.behind.pop(place.operation.name, None)
-        elif alone and positive and _is_weighted_sum(before) and _is_relu(before.activation):
+        elif activation is keras.activations.relu and positive:
             plan.scale[before.name] = norm
     return plan
 
@@ -154,11 +155,10 @@ def _copied(model: keras.Model, plan: _Plan) -> keras.Model:
 
     def copy(layer: keras.Layer) -> keras.Layer:
         if _is_norm(layer):
-            scaled = layer.name not in {norm.name for norm in plan.scale.values()}
-            copies[layer.name] = ScaleShift(scaled, name=layer.name)
+            copies[layer.name] = ScaleShift(layer not in plan.scale.values(), name=layer.name)
         else:
             config = layer.get_config()
-            if layer.name in plan.biased:
+            if layer.name in plan.changed:
                 config["use_bias"] = True
             kind = PositionsDense if _at_positions(layer) else type(layer)
             copies[layer.name] = kind.from_config(config)
@@ -185,7 +185,7 @@ def _weights(layer: keras.Layer, plan: _Plan) -> list[np.ndarray]:
     if _is_norm(layer):
         scale, shift = _scale_and_shift(layer)
         return [shift] if layer in plan.scale.values() else [scale, shift]
-    if layer.name not in plan.biased:
+    if layer.name not in plan.changed:
         return layer.get_weights()
     kernel, *bias = layer.get_weights()
     bias = bias[0] if bias else np.zeros(kernel.shape[-1])
@@ -229,11 +229,6 @@ def _is_weighted_sum(layer: Any) -> bool:
         and getattr(layer, "data_format", "channels_last") == "channels_last"
         and layer.dtype_policy.name == "float32"
     )
-
-
-def _is_relu(activation: Any) -> bool:
-    """Whether an activation is the plain ReLU, which positive factors pass."""
-    return activation is keras.activations.relu
 
 
 def _at_positions(layer: Any) -> bool:

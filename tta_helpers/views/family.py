@@ -180,11 +180,11 @@ def _stretched(source: Any, images: Any, stretch: Any, contrast: Any) -> Any:
 def _smoothed(y: Any, weight: Any, shape: Sequence[int]) -> Any:
     """Return weight * (smoothed - y), 0 on the edge; `Sharpness` says how an image is smoothed."""
     height, width, channels = shape
-    inner = np.zeros((1, height, width, channels), np.float32)
-    inner[:, 1:-1, 1:-1] = 9 / 13
+    inner = np.zeros(shape, np.float32)
+    inner[1:-1, 1:-1] = 9 / 13
     means = ops.average_pool(ops.reshape(y, (-1, *shape)), 3, 1, padding="same")
-    row = (1, height, width * channels)
-    return weight * inner.reshape(row) * (ops.reshape(means, (-1, *row[1:])) - y)
+    means = ops.reshape(means, (-1, height, width * channels))
+    return weight * inner.reshape(height, -1) * (means - y)
 
 
 def _grey(y: Any, weight: Any, shape: Sequence[int]) -> Any:
