@@ -14,11 +14,11 @@ from tta_helpers.predict import folded, selecting_model
 from tta_helpers.workbook.corruptions import SEEN
 from tta_helpers.workbook.networks import baseline_cnn, multiply_adds, wide_resnet
 
-_BEFORE, _AFTER = views.REPAIRS[:3], views.REPAIRS[4:]
+_WITHOUT = tuple(view for view in views.REPAIRS if "despeckled" not in views.coefficients(view))
 CANDIDATES = {  # notebook 04's, which hold Despeckle, and two other sets
     "whole": views.REPAIRS,
-    "median in despeckle's place": (*_BEFORE, views.Median(), *_AFTER),
-    "no repair": (*_BEFORE, *_AFTER),
+    "a median in despeckle's place": (*_WITHOUT, views.Median()),
+    "no repair": _WITHOUT,
 }
 BY_KERAS = ", by Keras"
 GOALS = {1000: 1.05, 32: 1.15}

@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from tta_helpers import views as v
 
-STRETCHED = [v.Sharpness(3), v.Color(0.5), v.Brightness(-0.2), v.Despeckle(), v.Median()]
+STRETCHED = [v.Sharpness(3), v.Color(0.5), v.Brightness(-0.2)]
+REPAIRED = [*STRETCHED, v.Autocontrast(), v.Contrast(1.5)]
 FAMILY = (
     *(v.Identity(), v.Autocontrast(), v.Brightness(0.15)),
     *(v.Sharpness(f) for f in (0, 0.2, 1, 4)),
@@ -18,15 +19,20 @@ FAMILY = (
     *(v.Contrast(f) for f in (0.1, 1.5)),
     *(v.Despeckle(), v.Median()),
     *(v.Compose((v.Autocontrast(), view)) for view in STRETCHED),
+    *(v.Compose((repair, view)) for repair in (v.Despeckle(), v.Median()) for view in REPAIRED),
+    v.Compose((v.Despeckle(), v.Autocontrast(), v.Sharpness(0.5))),
     v.Compose((v.Identity(), v.Color(3), v.Identity())),
 )
 OTHERS = (
     *(v.HorizontalFlip(), v.Rotate(20), v.Contrast(0)),
     v.Compose((v.Autocontrast(), v.Contrast(2))),
+    v.Compose((v.Contrast(1.5), v.Sharpness(0.5))),  # it clips, too
     v.Compose((v.Sharpness(3), v.Color(2))),  # the first clips before the second sees it
     v.Compose((v.Color(2), v.Autocontrast())),
     v.Compose((v.Autocontrast(), v.Shift(1, 0))),
     v.Compose((v.Autocontrast(), v.Sharpness(3), v.Color(2))),
+    v.Compose((v.Autocontrast(), v.Despeckle())),
+    v.Compose((v.Despeckle(), v.Median())),
 )
 SHAPES = [(32, 32, 3), (9, 14, 3), (5, 3, 3), (2, 7, 3)]
 

@@ -255,6 +255,11 @@ def test_prices_are_told_with_their_range():
     ]
 
 
+def test_timings_are_told_with_their_range_and_digits_as_asked():
+    assert runs.median_and_range([4.04, 1.96, 3]) == "3.00 (1.96 to 4.04)"
+    assert runs.median_and_range(np.float32([4.04, 1.96]), digits=1) == "3.0 (2.0 to 4.0)"
+
+
 def test_models_of_other_images_are_refused(workbook, capsys):
     with pytest.raises(RunError, match="run notebook 01_one first"):
         runs.require("runs/x", "01_one", workbook.data)

@@ -354,8 +354,6 @@ def test_repairs_are_one_operation_and_all_different():
     table = v.coefficient_table(v.REPAIRS)
     assert table[0] == {}
     assert len({tuple(sorted(row.items())) for row in table}) == len(v.REPAIRS) == 13
-    photometric = [view for view in v.TWELVE if not isinstance(view, v.Rotate | v.Zoom | v.Color)]
-    assert {view.name for view in photometric} < {view.name for view in v.REPAIRS}
 
 
 def test_twelve_are_the_papers_candidates():

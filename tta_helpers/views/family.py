@@ -4,15 +4,16 @@ Every view of the family is
 
     clip(y + sum over the bases of coefficient * (base(y) - y) + offset, 0, 1)
 
-where y is the image, repaired as `Despeckle` or `Median` does, and with its contrast stretched as
-`Autocontrast` does or multiplied as `Contrast` does, each where that is asked; the bases are
+where y is the image, repaired as `Despeckle` or `Median` does, and then with its contrast stretched
+as `Autocontrast` does or multiplied as `Contrast` does, each where that is asked; the bases are
 versions of y: smoothed and grey. So images that are to see different views are neither grouped nor
-gathered: they differ in some numbers only. A repair picks values by their order, which stretching
-keeps, so it may come first: on 8-bit values it takes less than half the time.
+gathered: they differ in some numbers only. Repairs come first for two reasons: on 8-bit values they
+take less than half the time, and a single wrong value would leave nothing to stretch.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from tta_helpers.views.compose import Compose, as_views
 from tta_helpers.views.photometric import LUMA, Autocontrast, Brightness, Color, Contrast, Sharpness
 from tta_helpers.views.repair import Despeckle, Median
 
+_STAGES = ({"despeckled", "median"}, {"stretch"}, {"contrast", "offset", "smoothed", "grey"})
 COEFFICIENTS = ("stretch", "contrast", "offset", "smoothed", "grey", "despeckled", "median")
 _ALONE = {
     Identity: lambda view: {},
@@ -39,9 +41,10 @@ _ALONE = {
 def coefficients(view: View) -> dict[str, float] | None:
     """Return a view's coefficients by name, those that are 0 left out; None if it has none.
 
-    The family holds `Identity`, `Autocontrast`, `Contrast` (above 0), `Brightness`, `Sharpness`,
-    `Color`, `Despeckle` and `Median`, and `Compose` of `Autocontrast` and one of these after it,
-    `Contrast` excepted.
+    The family holds `Identity`, `Despeckle`, `Median`, `Autocontrast`, `Contrast` (above 0),
+    `Brightness`, `Sharpness` and `Color`, and `Compose` of one of the repairs, `Autocontrast` and
+    one of the others, any of which may be missing, in this order; `Contrast` not after
+    `Autocontrast`.
     """
     if type(view) in _ALONE:
         return _ALONE[type(view)](view)
@@ -50,16 +53,16 @@ def coefficients(view: View) -> dict[str, float] | None:
     parts = [coefficients(part) for part in view.views]
     if None in parts:
         return None
-    parts = [part for part in parts if part]  # without identities
-    if (
-        len(parts) == 2
-        and [*parts[0]] == ["stretch"]
-        and not {"stretch", "contrast"} & set(parts[1])
-    ):
-        return parts[0] | parts[1]
-    if len(parts) > 1:
+    places = [place for part in parts for place in _stages(part)]
+    if any(one >= other for one, other in pairwise(places)):
         return None
-    return parts[0] if parts else {}
+    row = {key: value for part in parts for key, value in part.items()}
+    return None if {"stretch", "contrast"} <= row.keys() else row
+
+
+def _stages(row: Mapping[str, float]) -> list[int]:
+    """Return the stages that a row of coefficients has, in their order."""
+    return [place for place, stage in enumerate(_STAGES) if stage & row.keys()]
 
 
 def coefficient_table(views: Iterable[View]) -> list[dict[str, float]]:
@@ -76,9 +79,10 @@ def coefficient_table(views: Iterable[View]) -> list[dict[str, float]]:
     if others:
         raise ValueError(
             f"{', '.join(others)}: no photometric view that one operation can apply. It can apply "
-            "Identity, Autocontrast, Contrast, Brightness, Sharpness, Color, Despeckle and Median, "
-            "and Compose((Autocontrast(), ...)) with most of them. For other views call "
-            "loss_predictor.predict_selected, which groups the images by view."
+            "Identity, and Compose of Despeckle or Median, then Autocontrast, then one of Brightness, "
+            "Sharpness and Color, or of Despeckle or Median, then Contrast; each of them may be left "
+            "out. For other views call loss_predictor.predict_selected, which groups the images by "
+            "view."
         )
     return table
 
@@ -119,7 +123,7 @@ class PhotometricChoice(keras.layers.Layer):
             asked = weights.pop(name)[:, 0] > 0
             source = ops.where(asked, _flat(_REPAIRS[name].transform(images)), source)
         contrast = (weights.pop(name, None) for name in ("stretch", "contrast"))
-        y = mixed = _stretched(source, images, *contrast)
+        y = mixed = _stretched(source, images.shape[1:], *contrast)
         offset = weights.pop("offset", None)
         for name, weight in weights.items():
             mixed = mixed + _BASES[name](y, weight, images.shape[1:])
@@ -149,14 +153,14 @@ def _flat(images: Any) -> Any:
     return ops.reshape(images, (-1, math.prod(images.shape[1:])))
 
 
-def _stretched(source: Any, images: Any, stretch: Any, contrast: Any) -> Any:
+def _stretched(source: Any, shape: Sequence[int], stretch: Any, contrast: Any) -> Any:
     """Return a source in [0, 1] as (n, h, w * c), with the contrast that is asked for.
 
-    Stretched by the range of its images where `stretch` is 1, and multiplied by 1 + `contrast`;
-    either may be None. No view of the family has both a repair and a contrast, so the mean may be
-    that of the images.
+    Stretched by its range where `stretch` is 1, and multiplied by 1 + `contrast`; either may be
+    None.
     """
-    height, width, channels = images.shape[1:]
+    height, width, channels = shape
+    images = ops.reshape(source, (-1, *shape))
     rows = ops.cast(ops.reshape(source, (-1, height, width * channels)), "float32")
     if stretch is None and contrast is None:
         return rows / 255

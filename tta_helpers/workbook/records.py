@@ -269,11 +269,16 @@ def price_table(record: Mapping[str, Any]) -> str:
     header = [f"passes, {record['notebook']}", *(f"batch {int(size):,}" for size in sizes)]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for name in sorted(found, key=lambda name: statistics.median(found[name][sizes[0]])):
-        rounds = [found[name][size] for size in sizes]
-        told = ((statistics.median(some), min(some), max(some)) for some in rounds)
-        texts = ("{:.2f} ({:.2f} to {:.2f})".format(*some) for some in told)
+        texts = (median_and_range(found[name][size]) for size in sizes)
         lines.append(f"| {name} | {' | '.join(texts)} |")
     return "\n".join(lines)
+
+
+def median_and_range(rounds: Collection[float], digits: int = 2) -> str:
+    """Return what repeated timings tell, such as `1.06 (0.90 to 1.10)`."""
+    told = statistics.median(rounds), min(rounds), max(rounds)
+    middle, low, high = (f"{value:.{digits}f}" for value in told)
+    return f"{middle} ({low} to {high})"
 
 
 def total_seconds(record: Mapping[str, Any]) -> float:
