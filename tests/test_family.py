@@ -59,12 +59,16 @@ def chosen(views, images, choice):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("view", FAMILY, ids=lambda view: view.name)
 def test_every_view_of_the_family_is_the_view_itself(view, shape):
-    """Alone in the table, and beside all others: then every base is computed."""
+    """Alone in the table, and beside all others: then every base is computed.
+
+    Brightness is moved on the scale of bytes, so of a narrow range, stretched, five digits are left.
+    """
     images = eight_bit(shape)
+    least = 2e-5 if "brightness" in view.name else 1e-6
     expected = apply(view, images)
     for views in ((view,), FAMILY):
         choice = np.full(len(images), views.index(view))
-        np.testing.assert_allclose(chosen(views, images, choice), expected, atol=1e-6)
+        np.testing.assert_allclose(chosen(views, images, choice), expected, atol=least)
 
 
 def test_each_image_gets_its_own_view():

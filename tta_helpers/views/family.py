@@ -2,11 +2,11 @@
 
 Every view of the family is
 
-    clip(y + sum over the bases of coefficient * (base(y) - y) + offset, 0, 1)
+    clip(y + sum over the bases of coefficient * (base(y) - y), 0, 1)
 
-where y is the image, repaired as `Despeckle` or `Median` does, and then with its contrast stretched
-as `Autocontrast` does or multiplied as `Contrast` does, each where that is asked; the bases are
-versions of y: smoothed and grey. So images that are to see different views are neither grouped nor
+where y is the image, repaired as `Despeckle` or `Median` does, and then with its range stretched as
+`Autocontrast` does, multiplied as `Contrast` does or moved as `Brightness` does, each where that is
+asked; the bases are versions of y: smoothed and grey. So images that are to see different views are neither grouped nor
 gathered: they differ in some numbers only. Repairs come first for two reasons: on 8-bit values they
 take less than half the time, and a single wrong value would leave nothing to stretch.
 """
@@ -26,6 +26,7 @@ from tta_helpers.views.repair import Despeckle, Median
 
 _STAGES = ({"despeckled", "median"}, {"stretch"}, {"contrast", "offset", "smoothed", "grey"})
 COEFFICIENTS = ("stretch", "contrast", "offset", "smoothed", "grey", "despeckled", "median")
+_LEVELS = {"stretch", "contrast", "offset"}
 _ALONE = {
     Identity: lambda view: {},
     Autocontrast: lambda view: {"stretch": 1},
@@ -117,17 +118,15 @@ class PhotometricChoice(keras.layers.Layer):
             raise ValueError(f"table has {sorted(unknown)}; use {', '.join(COEFFICIENTS)}.")
 
     def call(self, images: Any, choice: Any) -> Any:
-        """Repair, stretch, mix with the bases, add, clip."""
+        """Repair, move the levels, mix with the bases, clip."""
         weights, source = self._weights(choice), _flat(images)
         for name in _REPAIRS.keys() & weights.keys():
             asked = weights.pop(name)[:, 0] > 0
             source = ops.where(asked, _flat(_REPAIRS[name].transform(images)), source)
-        contrast = (weights.pop(name, None) for name in ("stretch", "contrast"))
-        y = mixed = _stretched(source, images.shape[1:], *contrast)
-        offset = weights.pop("offset", None)
+        levels = {name: weights.pop(name)[:, :, 0] for name in _LEVELS & weights.keys()}
+        y = mixed = _levelled(source, images.shape[1:], **levels)
         for name, weight in weights.items():
             mixed = mixed + _BASES[name](y, weight, images.shape[1:])
-        mixed = mixed if offset is None else mixed + offset
         return ops.reshape(ops.clip(mixed, 0, 1), (-1, *images.shape[1:]))
 
     def _weights(self, choice: Any) -> dict[str, Any]:
@@ -153,29 +152,31 @@ def _flat(images: Any) -> Any:
     return ops.reshape(images, (-1, math.prod(images.shape[1:])))
 
 
-def _stretched(source: Any, shape: Sequence[int], stretch: Any, contrast: Any) -> Any:
-    """Return a source in [0, 1] as (n, h, w * c), with the contrast that is asked for.
+def _levelled(source: Any, shape: Sequence[int], **levels: Any) -> Any:
+    """Return a source in [0, 1] as (n, h, w * c), its levels as the columns (n, 1) ask.
 
-    Stretched by its range where `stretch` is 1, and multiplied by 1 + `contrast`; either may be
-    None.
+    Stretched by its range where "stretch" is 1, multiplied by 1 + "contrast", and moved by
+    "offset". No view has an offset and a base, so what is moved here is not mixed later.
     """
     height, width, channels = shape
-    images = ops.reshape(source, (-1, *shape))
     rows = ops.cast(ops.reshape(source, (-1, height, width * channels)), "float32")
-    if stretch is None and contrast is None:
+    if not levels:
         return rows / 255
-    low, scale = 0.0, 1 / 255
-    if stretch is not None:
-        low, high = (
+    images = ops.reshape(source, (-1, *shape))
+    low, scale = ops.zeros((1, channels)), ops.full((1, channels), 1 / 255)
+    if "stretch" in levels:
+        darkest, brightest = (
             ops.cast(extreme(images, axis=(1, 2)), "float32") for extreme in (ops.min, ops.max)
         )
-        stretched = ops.logical_and(stretch[:, :, 0] > 0, high > low)
-        scale = 1 / ops.where(stretched, high - low, 255.0)
-        low = ops.where(stretched, low, 0.0)
-    if contrast is not None:  # (x - mean) f + mean = (x - mean (1 - 1 / f)) f
+        stretched = ops.logical_and(levels["stretch"] > 0, brightest > darkest)
+        scale = 1 / ops.where(stretched, brightest - darkest, 255.0)
+        low = ops.where(stretched, darkest, 0.0)
+    if "contrast" in levels:  # (x - mean) f + mean = (x - mean (1 - 1 / f)) f
         mean = ops.mean(ops.mean(ops.cast(images, "float32"), axis=1), axis=1)
-        factor = 1 + contrast[:, :, 0]
-        low, scale = low + mean * (1 - 1 / factor), scale * factor * ops.ones_like(mean)
+        factor = 1 + levels["contrast"]
+        low, scale = low + mean * (1 - 1 / factor), scale * factor
+    if "offset" in levels:  # x / 255 + offset = (x + 255 offset) / 255
+        low = low - levels["offset"] / scale
     # Subtracted before it is scaled: where it is stretched, whole numbers, so nothing is lost.
     low, scale = (ops.tile(part, (1, width))[:, None, :] for part in (low, scale))
     return (rows - low) * scale
