@@ -61,7 +61,7 @@ def chosen(views, images, choice):
 def test_every_view_of_the_family_is_the_view_itself(view, shape):
     """Alone in the table, and beside all others: then every base is computed.
 
-    Brightness is moved on the scale of bytes, so of a narrow range, stretched, five digits are left.
+    Brightness is moved on the scale of bytes: a narrow range, stretched, keeps five digits.
     """
     images = eight_bit(shape)
     least = 2e-5 if "brightness" in view.name else 1e-6

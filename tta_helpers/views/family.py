@@ -6,9 +6,10 @@ Every view of the family is
 
 where y is the image, repaired as `Despeckle` or `Median` does, and then with its range stretched as
 `Autocontrast` does, multiplied as `Contrast` does or moved as `Brightness` does, each where that is
-asked; the bases are versions of y: smoothed and grey. So images that are to see different views are neither grouped nor
-gathered: they differ in some numbers only. Repairs come first for two reasons: on 8-bit values they
-take less than half the time, and a single wrong value would leave nothing to stretch.
+asked; the bases are versions of y: smoothed and grey. So images that are to see different views are
+neither grouped nor gathered: they differ in some numbers only. Repairs come first for two reasons:
+on 8-bit values they take less than half the time, and a single wrong value leaves nothing to
+stretch.
 """
 
 import math
@@ -80,10 +81,10 @@ def coefficient_table(views: Iterable[View]) -> list[dict[str, float]]:
     if others:
         raise ValueError(
             f"{', '.join(others)}: no photometric view that one operation can apply. It can apply "
-            "Identity, and Compose of Despeckle or Median, then Autocontrast, then one of Brightness, "
-            "Sharpness and Color, or of Despeckle or Median, then Contrast; each of them may be left "
-            "out. For other views call loss_predictor.predict_selected, which groups the images by "
-            "view."
+            "Identity; Despeckle or Median, then Autocontrast, then one of Brightness, Sharpness and "
+            "Color, each alone or composed in this order; and Contrast, alone or after Despeckle or "
+            "Median. For other views call loss_predictor.predict_selected, which groups the images "
+            "by view."
         )
     return table
 
