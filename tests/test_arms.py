@@ -1,4 +1,4 @@
-"""The arms of the loss predictor: what is judged, by hand; that a file is gone on with."""
+"""The arms of the loss predictor and the choice of its views: what is judged, by hand."""
 
 import csv
 import json
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks import arms
+from benchmarks import arms, candidates
 from tta_helpers import views
 from tta_helpers.workbook import networks
 from tta_helpers.workbook.corruptions import SEEN, corrupted_cells
@@ -100,3 +100,50 @@ def test_a_plus_asks_for_the_sum_of_losses():
     mixture = -np.log((weights * np.exp(-losses)).sum(axis=1))
     expected = ((centred[0] - centred[1]) ** 2).mean(axis=1) + mixture
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_cells_view_is_found_on_one_half_and_judged_on_the_other():
+    losses = np.float32([[3, 1, 2], [3, 2, 1], [0, 1, 1], [1, 0, 1], [9, 9, 0]])
+    cells, half = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 0, 1, 1])
+    of = candidates.Answers(losses < 1, losses, cells, half)
+    # Half 0 finds views 1 and 0 for the two cells, half 1 views 2 and 2 (sums of cell 1: 10, 9, 1).
+    assert of.chosen([0, 1, 2]).tolist() == [2, 1, 2, 0, 0]
+    assert of.chosen([0, 1]).tolist() == [1, 1, 1, 0, 0]
+
+
+def test_views_are_added_one_by_one_for_what_they_do_together():
+    """View 2 repairs three of four cells, view 1 two of them, view 3 the fourth."""
+    cells, half = np.repeat(np.arange(4), 2), np.tile([0, 1], 4)
+    right = np.zeros((8, 4))
+    right[:4, 1:3], right[4:6, 3], right[6:, 2] = 1, 1, 1
+    of = candidates.Answers(right, 1 - right, cells, half)
+    assert candidates.greedy([of, of], 3) == [0, 2, 3]
+    assert candidates.greedy([of], 1) == [0]
+
+
+def test_the_choice_of_views_is_written_into_its_page(run, tmp_path, monkeypatch):
+    page, pool = tmp_path / "page.md", (views.Identity(), views.REPAIRS[1], views.Sharpness(4))
+    page.write_text("Before.\n<!-- candidates: x -->\nold\n<!-- end of candidates -->\n", "utf-8")
+    monkeypatch.setattr(candidates, "PAGE", page)
+    monkeypatch.setattr(candidates, "ROOT", tmp_path)
+    monkeypatch.setattr(candidates, "POOL", pool)
+    monkeypatch.setattr(views, "REPAIRS", pool[:2])
+    candidates.main(str(run), "mirrored")
+    lines = page.read_text(encoding="utf-8").split("\n")
+    assert lines[0] == "Before." and "old" not in lines
+    assert [line.split(" | ")[:2] for line in lines[4:8]] == [
+        ["| the paper's photometric views", "3"],
+        ["| `views.REPAIRS`", "2"],
+        ["| one by one", "2"],
+        ["| all that were tried", "3"],
+    ]
+    bench = arms.Bench(str(run), "mirrored", arms.Sizes())
+    of = candidates.answers(bench)
+    copies, cells = corrupted_cells(bench.clean, SEEN, 2, 0)
+    flat = copies.reshape(-1, 32, 32, 3) / np.float32(255)
+    probs = bench.target.predict(np.asarray(pool[1](flat)), verbose=0)
+    labels = np.repeat(bench.labels[bench.valid], 2)
+    assert of.right[:, 1].tolist() == (probs.argmax(axis=1) == labels).tolist()
+    assert (
+        of.half[:6].tolist() == [0, 0, 1, 1, 0, 0] and of.cells.tolist() == cells.ravel().tolist()
+    )

@@ -81,10 +81,10 @@ def coefficient_table(views: Iterable[View]) -> list[dict[str, float]]:
     if others:
         raise ValueError(
             f"{', '.join(others)}: no photometric view that one operation can apply. It can apply "
-            "Identity; Despeckle or Median, then Autocontrast, then one of Brightness, Sharpness and "
-            "Color, each alone or composed in this order; and Contrast, alone or after Despeckle or "
-            "Median. For other views call loss_predictor.predict_selected, which groups the images "
-            "by view."
+            "Identity; Despeckle or Median, then Autocontrast, then one of Brightness, Sharpness "
+            "and Color, each alone or composed in this order; and Contrast, alone or after "
+            "Despeckle or Median. For other views call loss_predictor.predict_selected, which "
+            "groups the images by view."
         )
     return table
 
