@@ -96,7 +96,7 @@ def test_a_record_of_a_long_run_says_whom_it_helped():
     assert told({"parameters": fitted}) == expected
     without = {key: value for key, value in fitted.items() if key != "order_weight"}
     for earlier in (without, {**fitted, "order_weight": 0.0}):
-        assert told({"parameters": earlier}) == f"{expected}, mixture alone"
+        assert told({"parameters": earlier}) == f"{expected}, earlier version"
     assert told({"parameters": {**fitted, "target": "mirrored"}}) == "mirrored; predictor x 4"
     defaults = {"architecture": "baseline_cnn", "train_augmentation": "none", "target_epochs": 3}
     settled = {**fitted, **defaults, "target": "settled", "predictor_width": 1}
