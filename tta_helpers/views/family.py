@@ -157,7 +157,7 @@ def _levelled(source: Any, shape: Sequence[int], **levels: Any) -> Any:
     """Return a source in [0, 1] as (n, h, w * c), its levels as the columns (n, 1) ask.
 
     Stretched by its range where "stretch" is 1, multiplied by 1 + "contrast", and moved by
-    "offset". No view has an offset and a base, so what is moved here is not mixed later.
+    "offset", which changes no difference of a base and y.
     """
     height, width, channels = shape
     rows = ops.cast(ops.reshape(source, (-1, height, width * channels)), "float32")
