@@ -206,7 +206,7 @@ def matrix(
     axis.set(xlabel=column_name, ylabel=row_name)
     axis.set_title(title, loc="left")
     across, down = (range(0, len(names), 1 + len(names) // 41) for names in (columns, rows))
-    axis.set_xticks(across, [short_name(columns[k], 24) for k in across], rotation=35, ha="right")
+    axis.set_xticks(across, [short_name(columns[k], 32) for k in across], rotation=35, ha="right")
     axis.set_yticks(down, [rows[k] for k in down])
     if not written:
         axis.tick_params(labelsize=7)
