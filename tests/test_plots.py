@@ -485,6 +485,10 @@ def test_long_names_are_cut():
     figure = plots.matrix(np.eye(2), [name, "b"], ["c", name])
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert shown == [name[:47] + "…", "b"]
+    composed = ["despeckle + sharpness 0.5", "despeckle + auto + sharpness 0.5", name]  # not alike
+    figure = plots.matrix(np.eye(3), ["a", "b", "c"], composed)
+    shown = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert shown == [*composed[:2], name[:31] + "…"]
     figure = plots.gains({name: (0, -1, 1)})
     assert figure.axes[0].get_yticklabels()[0].get_text() == name[:47] + "…"
     figure = plots.image_grid(np.zeros((1, 4, 4, 3)), [f"{name}\nb"], columns=1)
