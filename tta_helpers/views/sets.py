@@ -43,9 +43,9 @@ TWELVE = (
 TWELVE_FLIP = (*TWELVE, *_mirrored(TWELVE))  # view k + 12 is view k, mirrored
 
 # Photometric views that one operation applies (`PhotometricChoice`), for a loss predictor to choose
-# from. Of some 70 views and compositions those that do most together if every corruption and
-# severity gets its best one, on validation photographs under the fifteen corruptions of CIFAR-10-C,
-# for the settled and the mirrored network of notebook 01 (docs/sweeps.md).
+# from: picked for what they do together if every corruption and severity gets its best one, on
+# validation photographs under the fifteen corruptions of CIFAR-10-C, for the settled and the
+# mirrored network of notebook 01. `benchmarks.candidates` measures that (docs/sweeps.md).
 _STRETCH, _DESPECKLE, _SOFTER = Autocontrast(), Despeckle(), Sharpness(0.5)
 REPAIRS = (
     *(_IDENTITY, _STRETCH, Contrast(2), Brightness(-0.15), Color(2)),
