@@ -61,8 +61,12 @@ class Answers:
 
     def chosen(self, some: Sequence[int]) -> np.ndarray:
         """Return for each copy the view that is best in its cell on the other half."""
-        best = self.sums(self.losses)[:, :, some].argmin(axis=2)
-        return np.asarray(some)[best[1 - self.half, self.cells]]
+        return best_in_cells(self.sums(self.losses), some)[1 - self.half, self.cells]
+
+
+def best_in_cells(losses: np.ndarray, some: Sequence[int]) -> np.ndarray:
+    """Return which of some views has the lowest loss in each half and cell, (2, cells)."""
+    return np.asarray(some)[losses[:, :, some].argmin(axis=2)]
 
 
 def answers(bench: Bench) -> Answers:
@@ -82,7 +86,7 @@ def greedy(asked: Sequence[Answers], n_views: int) -> list[int]:
     def hits(some: list[int]) -> float:
         found = 0
         for losses, right in totals:
-            best = np.asarray(some)[losses[:, :, some].argmin(axis=2)]
+            best = best_in_cells(losses, some)
             found += np.take_along_axis(right[::-1], best[:, :, None], axis=2).sum()
         return found
 

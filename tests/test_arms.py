@@ -144,6 +144,5 @@ def test_the_choice_of_views_is_written_into_its_page(run, tmp_path, monkeypatch
     probs = bench.target.predict(np.asarray(pool[1](flat)), verbose=0)
     labels = np.repeat(bench.labels[bench.valid], 2)
     assert of.right[:, 1].tolist() == (probs.argmax(axis=1) == labels).tolist()
-    assert (
-        of.half[:6].tolist() == [0, 0, 1, 1, 0, 0] and of.cells.tolist() == cells.ravel().tolist()
-    )
+    assert of.half[:6].tolist() == [0, 0, 1, 1, 0, 0]
+    assert of.cells.tolist() == cells.ravel().tolist()
