@@ -21,7 +21,7 @@ LEAST = {
     **dict.fromkeys(["epochs", "mirrored_epochs", "repeat_images", "n_copies"], "1"),
     **dict.fromkeys(["max_copies", "loop_images"], "1"),
     **dict.fromkeys(["sweep_copies", "n_photos", "target_epochs", "timed_images"], "1"),
-    **dict.fromkeys(["sorter_steps", "predictor_epochs"], "1"),
+    **dict.fromkeys(["sorter_steps", "predictor_epochs", "teacher_width", "imitation_epochs"], "1"),
     **dict.fromkeys(["recognise_epochs", "mixture_epochs", "timed_rounds"], "1"),
     **dict.fromkeys(["leak_resamples", "auc_resamples", "repeats", "n_test_photographs"], "2"),
     **dict.fromkeys(["choice_resamples", "n_confirm"], "2"),
