@@ -63,7 +63,7 @@ def test_compact_predictor_is_small(n_views, n_kinds):
     assert predictor.count_params() < target.count_params() / 10
     work, its_work = (sum(row[3] for row in networks.multiply_adds(m)) for m in (predictor, target))
     assert work <= its_work / 50
-    patches, squares = 64 * 48 * 16, 16 * (64 * 24 + 9 * 24)
+    patches, squares = 64 * 48 * 16, 16 * 64 * 24
     by_hand = patches + squares + (2 * 16 + 16 * 24) * 64
     assert work == by_hand + 64 * (10 + 10 * n_views + n_kinds) + n_kinds * n_views
 
@@ -71,7 +71,7 @@ def test_compact_predictor_is_small(n_views, n_kinds):
 def test_a_wider_predictor_has_more_units_everywhere_but_in_what_it_says():
     wide = lp.compact_predictor((8, 12, 3), n_views=5, n_classes=4, n_kinds=3, width=2)
     first = 2 * 3 * 48 * 32  # two rows of three patches, thirty-two units
-    second = 1 * 2 * (4 * 32 + 9) * 48  # a row of two squares, the second of them half empty
+    second = 1 * 2 * (4 * 32) * 48  # a row of two squares, the second of them half empty
     third = (2 * 32 + 2 * 48) * 128
     heads = 128 * (4 + 4 * 5 + 3) + 3 * 5
     assert sum(row[3] for row in networks.multiply_adds(wide)) == first + second + third + heads

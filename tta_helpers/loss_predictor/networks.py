@@ -13,8 +13,8 @@ def compact_predictor(
     """Return a loss predictor that is small beside a target of six million multiply-adds.
 
     Patches of 4 x 4 pixels become 16 numbers each. The mean squares of these features show texture
-    and noise, their means light and colour; what lies where is seen in squares of 2 x 2 patches,
-    each with a look at those around it.
+    and noise, their means light and colour; squares of 2 x 2 patches show what lies where.
+    Borders are filled up with zeros to whole squares.
 
     Which view suits an image depends on what has befallen it and on what it shows. So the network
     also guesses its class (layer "classes") and, with `n_kinds`, its kind of corruption (layer
@@ -35,8 +35,7 @@ def compact_predictor(
     square, x = layers.Multiply()([x, x]), layers.ReLU()(x)
     features = [layers.GlobalAveragePooling2D()(part) for part in (x, square)]
     y = layers.Conv2D(24 * width, 2, strides=2, padding="same", activation="swish")(x)
-    around = layers.DepthwiseConv2D(3, padding="same", activation="swish")(y)
-    z = layers.Concatenate()([*features, layers.Flatten()(layers.Add()([y, around]))])
+    z = layers.Concatenate()([*features, layers.Flatten()(y)])
     z = layers.Dense(64 * width, activation="swish")(layers.Dropout(0.1)(z))
     classes = layers.Dense(n_classes, activation="softmax", name="classes")(z)
     by_class = layers.Dense(n_classes * n_views)(z)
