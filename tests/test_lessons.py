@@ -91,17 +91,17 @@ def test_a_record_of_a_long_run_says_whom_it_helped():
     told = defined("04", "def target_of")["target_of"]
     fitted = {"target": "fitted", "architecture": "wide_resnet", "depth": 16, "width": 2}
     fitted |= {"train_augmentation": "flip_shift", "target_epochs": 20, "predictor_width": 4}
-    fitted |= {"order_weight": 1.0}
-    expected = "wide_resnet 16-2, flip_shift, epochs: 20; predictor x 4"
-    assert told({"parameters": fitted}) == expected
-    without = {key: value for key, value in fitted.items() if key != "order_weight"}
-    for earlier in (without, {**fitted, "order_weight": 0.0}):
-        assert told({"parameters": earlier}) == f"{expected}, earlier version"
-    assert told({"parameters": {**fitted, "target": "mirrored"}}) == "mirrored; predictor x 4"
+    fitted |= {"teacher_width": 3}
+    network = "wide_resnet 16-2, flip_shift, epochs: 20"
+    assert told({"parameters": fitted}) == f"{network}; predictor x 4, its teacher x 3"
+    without = {key: value for key, value in fitted.items() if key != "teacher_width"}
+    assert told({"parameters": without}) == f"{network}; predictor x 4, earlier version"
+    mirrored = {**fitted, "target": "mirrored"}
+    assert told({"parameters": mirrored}) == "mirrored; predictor x 4, its teacher x 3"
     defaults = {"architecture": "baseline_cnn", "train_augmentation": "none", "target_epochs": 3}
     settled = {**fitted, **defaults, "target": "settled", "predictor_width": 1}
     again = {**settled, "target": "fitted", "target_fit": 1}
-    words = "baseline_cnn, none, epochs: 3; predictor x 1"
+    words = "baseline_cnn, none, epochs: 3; predictor x 1, its teacher x 3"
     assert told({"parameters": settled}) == told({"parameters": again}) == words
 
 
