@@ -588,6 +588,8 @@ def test_dumbbells_part_groups():
     figure = plots.dumbbells(pairs, ends=("from", "to"), x_name="x", groups=["g", "g", "h"])
     heights = [line.get_ydata()[0] for line in figure.axes[0].lines[3:]]
     assert heights == [1.5] and drawn(figure)
+    [legend] = figure.legends  # beside the rows, where no dot can lie behind it
+    assert legend.get_window_extent().y0 >= figure.axes[0].get_window_extent().y1
 
 
 def test_gain_for_cost_names_every_policy_apart():

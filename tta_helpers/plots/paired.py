@@ -178,6 +178,6 @@ def dumbbells(
     axis.grid(axis="y", visible=not groups)
     axis.set_yticks(rows, list(pairs))
     axis.set(ylim=(max(len(pairs), 1) - 0.4, -0.6), xlabel=x_name)
-    axis.legend(fontsize=8, frameon=True, framealpha=1, edgecolor="none")
+    figure.legend(fontsize=8, frameon=False, loc="outside upper right", ncols=2)
     axis.set_title(title, loc="left")
     return noted(figure, note)
