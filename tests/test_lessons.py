@@ -91,11 +91,13 @@ def test_a_record_of_a_long_run_says_whom_it_helped():
     told = defined("04", "def target_of")["target_of"]
     fitted = {"target": "fitted", "architecture": "wide_resnet", "depth": 16, "width": 2}
     fitted |= {"train_augmentation": "flip_shift", "target_epochs": 20, "predictor_width": 4}
-    fitted |= {"teacher_width": 3}
+    fitted |= {"order_weight": 1.0, "teacher_width": 3}
     network = "wide_resnet 16-2, flip_shift, epochs: 20"
     assert told({"parameters": fitted}) == f"{network}; predictor x 4, its teacher x 3"
-    without = {key: value for key, value in fitted.items() if key != "teacher_width"}
-    assert told({"parameters": without}) == f"{network}; predictor x 4, earlier version"
+    for key in ("order_weight", "teacher_width"):
+        without = {name: value for name, value in fitted.items() if name != key}
+        for earlier in (without, {**fitted, "order_weight": 0.0}):
+            assert told({"parameters": earlier}) == f"{network}; predictor x 4, earlier version"
     mirrored = {**fitted, "target": "mirrored"}
     assert told({"parameters": mirrored}) == "mirrored; predictor x 4, its teacher x 3"
     defaults = {"architecture": "baseline_cnn", "train_augmentation": "none", "target_epochs": 3}
