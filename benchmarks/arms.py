@@ -27,9 +27,11 @@ from tta_helpers.workbook.place import read_csv, write_csv
 
 KEY = ("views", "network", "losses", "learned from", "images")
 VIEWS = {"workbook": views.REPAIRS, "paper": views.TWELVE}
+BOTH = "combined + mixture"
 ARMS = (  # views, network, losses in turn, corruptions to learn from
+    ("workbook", "compact", ("recognise", "combined", BOTH, "imitate", BOTH), "all"),
     ("workbook", "compact", ("recognise", "combined", "mixture"), "all"),
-    ("workbook", "compact", ("recognise", "combined", "combined + mixture"), "all"),
+    ("workbook", "compact", ("recognise", "combined", BOTH), "all"),
     ("paper", "compact", ("recognise", "combined", "mixture"), "all"),
     ("workbook", "compact", ("combined",), "all"),
     ("workbook", "compact", ("relative",), "all"),
@@ -39,9 +41,10 @@ ARMS = (  # views, network, losses in turn, corruptions to learn from
     ("paper", "efficientnet", ("sodeep",), "all"),
     ("paper", "efficientnet", ("relative",), "all"),
 )
-STEPS = {"recognise": (12, 4e-3)}  # epochs and rate; a rank loss's below
-STEPS |= dict.fromkeys(("mixture", "combined + mixture"), (4, 1e-3))
+STEPS = {"recognise": (12, 4e-3), "imitate": (6, 4e-3)}  # epochs and rate; a rank loss's below
+STEPS |= dict.fromkeys(("mixture", BOTH), (4, 1e-3))
 RANK, LATER_RANK = (8, 4e-3), (8, 2e-3)
+TEACHER_WIDTH = 2  # whom "imitate" imitates: a wider one that has learned from the losses before
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,25 @@ class Bench:
             parts.append((images, losses, labels))
         return parts
 
-    def trained(self, candidates: tuple, network: str, losses: tuple, names: tuple) -> keras.Model:
+    def many(self, names: tuple[str, ...]) -> tuple:
+        """Return images in any number, for they cost no pass of the target: labels and kinds."""
+        return self.drawn(self.teach, self.sizes.recognised, names, 3)
+
+    def scored_by(self, wider: keras.Model, names: tuple, check: np.ndarray) -> tuple[tuple, tuple]:
+        """Return images, a wider predictor's scores and labels; and images to check by, scored."""
+        images, labels, _ = self.many(names)
+        scores, checked = (lp.predict_scores(wider, some) for some in (images, check))
+        return (images, scores, labels), (check, checked)
+
+    def trained(
+        self, candidates: tuple, network: str, losses: tuple, names: tuple, width: int = 1
+    ) -> keras.Model:
         """Return a predictor that has learned from each of the losses in turn."""
         keras.utils.set_random_seed(0)
         shape, n_classes = self.noisy.shape[1:], self.target.output_shape[-1]
         if network == "compact":
-            predictor = lp.compact_predictor(shape, len(candidates), n_classes, 5 * len(names) + 1)
-            batch, slower = 512, 1
+            sizes = len(candidates), n_classes, 5 * len(names) + 1, width
+            predictor, batch, slower = lp.compact_predictor(shape, *sizes), 512, 1
         else:
             predictor, batch, slower = lp.efficientnet_predictor(shape, len(candidates)), 128, 4
         teach, check = self.table(candidates, names)
@@ -110,11 +125,13 @@ class Bench:
             epochs, rate = STEPS.get(name, LATER_RANK if k else RANK)
             how = {"epochs": epochs, "learning_rate": rate / slower, "batch_size": batch}
             if name == "recognise":
-                many = self.drawn(self.teach, self.sizes.recognised, names, 3)
-                lp.fit_recogniser(predictor, *many, **how)
-            else:
-                loss = self.loss(name, len(candidates))
-                lp.fit_predictor(predictor, loss, teach, check[:2], **how)
+                lp.fit_recogniser(predictor, *self.many(names), **how)
+                continue
+            tables = teach, check[:2]
+            if name == "imitate":
+                wider = self.trained(candidates, network, losses[:k], names, TEACHER_WIDTH)
+                tables = self.scored_by(wider, names, check[0])
+            lp.fit_predictor(predictor, self.loss(name, len(candidates)), *tables, **how)
         return predictor
 
     def loss(self, name: str, n_views: int) -> Callable:
@@ -122,8 +139,8 @@ class Bench:
         if " + " in name:
             parts = [self.loss(part, n_views) for part in name.split(" + ")]
             return lambda losses, scores: sum(part(losses, scores) for part in parts)
-        if name == "mixture":
-            return lp.mixture_loss
+        if name in ("mixture", "imitate"):
+            return lp.mixture_loss if name == "mixture" else lp.centred_mse
         sorter = lp.rank_sorter(n_views)
         if name == "sodeep":
             lp.fit_sorter(sorter, self.sizes.sorter_steps)

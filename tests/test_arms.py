@@ -90,6 +90,23 @@ def test_arms_are_added_to_a_file_and_not_trained_twice(run, tmp_path, monkeypat
     assert lines[0]["gain"] != lines[0]["gain on what it learned from"]
 
 
+def test_an_arm_may_imitate_a_wider_one_that_learned_from_the_losses_before(run, monkeypatch):
+    bench = arms.Bench(str(run), "mirrored", arms.Sizes(60, 50, 2))
+    monkeypatch.setattr(arms, "STEPS", {"recognise": (1, 4e-3), "imitate": (1, 4e-3)})
+    monkeypatch.setattr(arms, "LATER_RANK", (1, 2e-3))
+    fitted, fit = [], arms.lp.fit_predictor
+    monkeypatch.setattr(
+        arms.lp, "fit_predictor", lambda *given, **how: fitted.append(given) or fit(*given, **how)
+    )
+    losses = ("recognise", "combined", "imitate")
+    small = bench.trained(views.REPAIRS, "compact", losses, SEEN)
+    (learned, *_), (teacher, _, table, _), (pupil, loss, taught, check) = fitted
+    assert pupil is learned is small and teacher.count_params() > small.count_params()
+    assert loss is arms.lp.centred_mse and len(table[0]) == 40 and len(taught[0]) == 60
+    for images, scores in (taught[:2], check):
+        np.testing.assert_allclose(scores, arms.lp.predict_scores(teacher, images), atol=1e-5)
+
+
 def test_a_plus_asks_for_the_sum_of_losses():
     rng = np.random.default_rng(0)
     losses, scores = rng.random((2, 5, 4), dtype=np.float32)
