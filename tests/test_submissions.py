@@ -130,5 +130,5 @@ def test_rows_and_feedback_say_what_the_checks_said():
     assert page.startswith("# =ann · 02_flip_tta\n\n1 of 7 checks pass.\n\n- **1. Which axis")
     assert "&lt;b>[x] (y)" in page and "How often is nothing averaged?**: right. So." in page
     assert page.endswith("\n- Odd.\n")
-    assert table.one_line("a\n\x1b[1m\udcffb" + "c" * 999).startswith("a [1m bc")
-    assert len(table.one_line("c" * 999)) == table.LONGEST
+    assert submissions.one_line("a\n\x1b[1m\udcffb" + "c" * 999).startswith("a [1m bc")
+    assert len(submissions.one_line("c" * 999)) == submissions.LONGEST

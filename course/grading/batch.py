@@ -12,8 +12,7 @@ from types import MappingProxyType
 from course.grading import confining, table
 from course.grading.asking import Limits
 from course.grading.marking import Marks, mark
-from course.grading.submissions import MOST_BYTES, Submission, find
-from course.grading.table import one_line
+from course.grading.submissions import MOST_BYTES, Submission, find, one_line
 from tta_helpers.workbook.clusters import Cluster
 from tta_helpers.workbook.data import file_sha256
 from tta_helpers.workbook.digests import digest, package_digest

@@ -12,8 +12,8 @@ from course.grading.submissions import (
     SubmissionError,
     code_cells,
     handed_in,
+    one_line,
 )
-from course.grading.table import one_line
 
 COMPLETE, STOPPED, UNREADABLE = "complete", "stopped", "unreadable"
 GONE = "the cell with the answer is gone."

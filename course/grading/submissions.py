@@ -11,10 +11,10 @@ from types import MappingProxyType
 from unicodedata import normalize
 
 from course import copies, sources
-from course.grading.table import one_line
 from tta_helpers.workbook.place import RunError
 
 MOST_BYTES = 32 * 2**20
+LONGEST = 400  # letters of a line that is shown
 CHECKED = re.compile(r"""\bcheck\(\s*["'](\w+)["']""")
 ENDING = re.compile(r"[_ -]+\d\d_exercises$")
 
@@ -52,6 +52,13 @@ class Handed:
     lesson: str
     steps: list[Step]
     notes: list[str]
+
+
+def one_line(text: str) -> str:
+    """Return a text that may hold anything as one line that can be written and shown."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 2 * LONGEST])
+    line = " ".join(shown.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 2]} …"
 
 
 def find(folder: Path, roster: Mapping[str, int] = MappingProxyType({})) -> list[Submission]:

@@ -1,24 +1,13 @@
 """What an instructor gets: a row a submission in grades.csv, and a page of feedback for each."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from course import sources
-
-if TYPE_CHECKING:
-    from course.grading.marking import Marks
-
-LONGEST = 400
+from course.grading.marking import Marks
 
 
-def one_line(text: str) -> str:
-    """Return a text that may hold anything as one line that can be written and shown."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 2 * LONGEST])
-    line = " ".join(shown.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 2]} …"
-
-
-def row(marks: "Marks") -> dict[str, Any]:
+def row(marks: Marks) -> dict[str, Any]:
     """Return the row of a submission."""
     return {
         "student": _no_formula(marks.student),
@@ -35,7 +24,7 @@ def _no_formula(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def feedback(marks: "Marks") -> str:
+def feedback(marks: Marks) -> str:
     """Return the page that a learner gets back."""
     told = [f"# {marks.student} · {marks.lesson or 'no lesson'}"]
     if marks.lesson:
