@@ -44,6 +44,7 @@ ARMS = (  # views, network, losses in turn, corruptions to learn from
 STEPS = {"recognise": (12, 4e-3), "imitate": (6, 4e-3)}  # epochs and rate; a rank loss's below
 STEPS |= dict.fromkeys(("mixture", BOTH), (4, 1e-3))
 RANK, LATER_RANK = (8, 4e-3), (8, 2e-3)
+LOSSES = {"mixture": lp.mixture_loss, "imitate": lp.centred_mse}  # beside the rank losses
 TEACHER_WIDTH = 2  # whom "imitate" imitates: a wider one that has learned from the losses before
 
 
@@ -100,7 +101,7 @@ class Bench:
         return parts
 
     def many(self, names: tuple[str, ...]) -> tuple:
-        """Return images in any number, for they cost no pass of the target: labels and kinds."""
+        """Return corrupted images that cost no pass of the target, their labels and kinds."""
         return self.drawn(self.teach, self.sizes.recognised, names, 3)
 
     def scored_by(self, wider: keras.Model, names: tuple, check: np.ndarray) -> tuple[tuple, tuple]:
@@ -139,8 +140,8 @@ class Bench:
         if " + " in name:
             parts = [self.loss(part, n_views) for part in name.split(" + ")]
             return lambda losses, scores: sum(part(losses, scores) for part in parts)
-        if name in ("mixture", "imitate"):
-            return lp.mixture_loss if name == "mixture" else lp.centred_mse
+        if name in LOSSES:
+            return LOSSES[name]
         sorter = lp.rank_sorter(n_views)
         if name == "sodeep":
             lp.fit_sorter(sorter, self.sizes.sorter_steps)
